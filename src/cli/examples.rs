@@ -45,7 +45,6 @@ const ALL: &[(&str, &[Example])] = &[
                 "In a terminal or a script: run the bot, or say who already runs it:",
                 "solobot acquire -- python3 main.py",
             ),
-            example("In an ssh session: run the bot in the background:", "solobot acquire main --detach"),
             example(
                 "In a systemd unit: if someone started the bot by hand, wait until it ends:",
                 "solobot acquire main --wait forever",

@@ -36,7 +36,7 @@ pub struct Acquire {
     pub close: bool,
     /// Lock descriptor N of the calling shell
     #[arg(long, value_name = "N", conflicts_with_all = ["no_fork", "close", "pid"], allow_negative_numbers = true)]
-    #[arg(value_parser = clap::value_parser!(i32).range(0..), hide = !SHELLS_PASS_THEM)]
+    #[arg(value_parser = clap::value_parser!(i32).range(0..), hide = !SHELLS_PASS_THEM, hide_short_help = true)]
     pub fd: Option<i32>,
     /// Hold the lock until process PID ends
     #[arg(long, value_name = "PID", conflicts_with_all = ["no_fork", "close"], allow_negative_numbers = true)]

@@ -35,7 +35,7 @@ fn the_bot_runs_on_in_the_background() {
         assert_eq!(session(pid), (pid, 0), "a session of its own, and no terminal");
         assert_eq!(fs::read_link(format!("/proc/{pid}/cwd")).unwrap(), test.dir());
         assert_eq!(test.read("bot.log"), format!("{}\nerr\nno input\n", test.dir().display()));
-        let _ = test.solobot("stop -l bot.lock -y").run().code(0).stdout_has(&["solobot bot.log", &pid.to_string()]);
+        let _ = test.solobot("stop -l bot.lock -y").run().code(0).stdout_has(&["  solobot  ", &pid.to_string()]);
         wait_until("both have ended", || !alive(pid) && !test.is_locked("bot.lock"));
     });
 }
@@ -188,12 +188,18 @@ fn status_shows_solobot_and_the_log() {
         assert_eq!(told["background"]["stop"], "solobot stop main");
         let seen = test.solobot("status main --json").run().code(0).json();
         let origin = &seen["bots"][0]["instances"][0]["origin"];
-        assert_eq!((&origin["kind"], &origin["name"]), (&"solobot".into(), &"main.log".into()));
+        assert_eq!((&origin["kind"], &origin["name"]), (&"solobot".into(), &Value::Null));
         assert_eq!((origin["log"].as_str(), &origin["respawns"]), (log.to_str(), &"no".into()));
         let text = test.solobot("status main").run().code(0);
-        let _ = text.stdout_has(&["solobot main.log", &format!(": {}", log.display())]);
+        let _ = text.stdout_has(&[
+            "  solobot  ",
+            &format!("log of PID {}: {}", seen["bots"][0]["instances"][0]["pid"], log.display()),
+        ]);
         // Another bot of that name has another log.
-        test.write("other.toml", "[bots.main]\nlock = \"other.lock\"\ncommand = [\"sleep\", \"600\"]\n");
+        test.bot("other.py");
+        let other =
+            "[bots.main]\nscript = \"other.py\"\nlock = \"other.lock\"\ncommand = [\"python3\", \"other.py\"]\n";
+        test.write("other.toml", other);
         let told = test.solobot("-c other.toml acquire main --detach --json").run().code(0).json();
         assert_eq!(told["background"]["log"].as_str(), log.with_file_name("main-2.log").to_str());
         let _ = test

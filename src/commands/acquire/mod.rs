@@ -10,6 +10,7 @@
 
 mod attempt;
 pub mod background;
+mod detach;
 mod environment;
 mod error;
 mod explain;
@@ -58,8 +59,8 @@ pub fn run(
 ) -> Result<AcquireOutcome, Error> {
     let request = request::settle(args, global, settings)?;
     if args.detach && background.is_none() {
-        background::refuse(&request)?;
-        return background::start(&request, events);
+        detach::refuse(&request)?;
+        return detach::start(&request, events);
     }
     request.background.replace(background);
     let events = &mut ServiceEvents { service: &request.service, events };
@@ -72,7 +73,7 @@ pub fn run(
     let lease = lease::prepare(&request, token)?;
     let is_held_for_us = environment::is_held_for_us(&request, events);
     if is_held_for_us && args.detach {
-        return Err(background::held_for_us());
+        return Err(detach::held_for_us());
     }
     if is_held_for_us && lease.as_ref().is_none_or(|lease| environment::has_lease_for_us(&request, lease.target())) {
         if let Some(remover) = remover {

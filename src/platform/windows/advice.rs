@@ -131,7 +131,7 @@ pub fn open_files_of(pid: i32) -> String {
 }
 
 /// The lines of explanations and examples that are something else in PowerShell, the names of programs and PIDs aside.
-const LINES: [(&str, &str); 35] = [
+const LINES: [(&str, &str); 34] = [
     (
         "ls -l /proc/PID/cwd",
         "Get-CimInstance Win32_Process -Filter 'ProcessId=PID' | Format-List ExecutablePath, CommandLine",
@@ -184,7 +184,6 @@ const LINES: [(&str, &str); 35] = [
         r"solobot init -c C:\ProgramData\solobot\solobot.toml --force",
     ),
     ("solobot release --fd 9", ""),
-    ("solobot acquire main --detach", ""),
     (
         "See what would be run: systemctl restart, or solobot itself:",
         "See what would be run: Restart-Service, or solobot itself:",

@@ -270,10 +270,13 @@ impl Manager {
             Self::Screen { session, .. } => session.as_deref()?.into(),
             Self::Ide(name) => (*name).into(),
             Self::Loop(script) | Self::Parent(script) | Self::Solobot(script) => (&script.name).into(),
-            Self::Background { log } => log.file_name()?.to_string_lossy(),
-            Self::TaskScheduler | Self::Cron(_) | Self::Ssh | Self::Terminal | Self::Hidden | Self::Detached => {
-                return None;
-            }
+            Self::TaskScheduler
+            | Self::Cron(_)
+            | Self::Ssh
+            | Self::Terminal
+            | Self::Hidden
+            | Self::Background { .. }
+            | Self::Detached => return None,
         })
     }
 
@@ -517,6 +520,53 @@ mod tests {
             let container = Container { engine, id: "0123456789ab".into(), pod: None };
             let stop = format!("{} stop 0123456789ab", engine.as_str());
             assert_eq!(Manager::Container(container).stop(), Some(stop));
+        }
+    }
+
+    #[test]
+    fn only_a_service_manager_restarts_it() {
+        let place = Place::default;
+        let process = Some(SupervisorProcess { group: None, process: "bot".into() });
+        let systemd = |is_left_over| Manager::Systemd {
+            unit: "bot.service".into(),
+            scope: Scope::OwnUser,
+            respawns: Respawns::Yes,
+            is_left_over,
+            restarts: None,
+        };
+        let container = |engine| Container { engine, id: "0123456789ab".into(), pod: None };
+        let launchd = Manager::Launchd {
+            label: "com.example.bot".into(),
+            domain: LaunchDomain::Agent(501),
+            own_uid: 501,
+            respawns: Respawns::Yes,
+        };
+        let service = Manager::Service { name: "tgbot".into(), respawns: Respawns::Yes, starts_at_boot: None };
+        let pm2 = Manager::Pm2 {
+            home: "/h".into(),
+            id: Some("3".into()),
+            name: None,
+            autorestart: false,
+            restarts: None,
+            place: place(),
+        };
+        for (manager, restart) in [
+            (systemd(false), Some("systemctl --user restart bot.service")),
+            (systemd(true), None),
+            (pm2, Some("PM2_HOME=/h pm2 restart 3")),
+            (Manager::Supervisord { process, server: None, place: place() }, Some("supervisorctl restart bot")),
+            (Manager::Runit(folder(place())), Some("sv restart '/srv/a b'")),
+            (Manager::S6(folder(inside())), Some("docker exec 0123456789ab s6-svc -r '/srv/a b'")),
+            (Manager::Container(container(Engine::Podman)), Some("podman restart 0123456789ab")),
+            (Manager::Container(container(Engine::Kubernetes)), None),
+            (launchd, Some("launchctl kickstart -k gui/501/com.example.bot")),
+            (service, Some("Restart-Service -Name tgbot")),
+            (Manager::Cron(place()), None),
+            (Manager::Tmux { pane: Some("%4".into()), socket: None, place: place() }, None),
+            (Manager::Detached, None),
+            (Manager::Background { log: "/var/log/bot.log".into() }, None),
+        ] {
+            assert_eq!(manager.restart().as_deref(), restart, "{manager:?}");
         }
     }
 

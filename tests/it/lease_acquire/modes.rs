@@ -5,7 +5,7 @@ use std::time::Duration;
 use solobot::lease::record::GrantState;
 
 use super::{BOT, Host, guardian, is_released, plant, record, used_server};
-use crate::harness::{Signal, alive, alone, holds_for, token, wait_until};
+use crate::harness::{Signal, alive, alone, holds_for, send, token, wait_until};
 use crate::lease_redis::server::free_port;
 use crate::standin::Standin;
 
@@ -24,6 +24,21 @@ fn without_the_lease_a_command_runs_without_polling() {
             assert!(!host.is_locked());
         }
         assert_eq!(record(&server)["holder"], "planted");
+    });
+}
+
+#[test]
+fn in_the_background_it_holds_the_lease_until_it_is_stopped() {
+    alone(|test| {
+        let server = used_server(test);
+        let host = Host::new(test, "one", server.url());
+        let output = host.acquire(&format!("--json --detach --log bot.log -- {BOT}")).finish().code(0);
+        let told = output.json();
+        let bot = host.up();
+        assert_eq!(record(&server)["state"], "held");
+        let solobot = told["background"]["pid"].as_i64().unwrap().try_into().unwrap();
+        send(solobot, Signal::TERM);
+        wait_until("all is given back", || !alive(bot) && !alive(solobot) && is_released(&server) && !host.is_locked());
     });
 }
 
