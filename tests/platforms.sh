@@ -275,6 +275,10 @@ windows() {
     if [[ ! -f $WINEPREFIX/system.reg ]]; then
         say 'wineboot'
         "$WINE" wineboot -i >"$TARGET/windows/wineboot.log" 2>&1 || die "no wine prefix: see $TARGET/windows/wineboot.log"
+        # On a loaded machine a service takes longer to start than the 10 s that wine gives it. Read when services.exe starts.
+        "$WINE" reg add 'HKLM\System\CurrentControlSet\Control' /v ServicesPipeTimeout /t REG_SZ /d 120000 /f >/dev/null
+        "$WINE_FOLDER/wineserver" -k || true
+        "$WINE_FOLDER/wineserver" -w
     fi
     # Its server stays until it is told to end, so that no start waits for it.
     "$WINE_FOLDER/wineserver" -p || true
