@@ -249,8 +249,7 @@ fn ctrl_c_ends_the_wait_and_a_closed_terminal_ends_no_bot() {
     alone(|test| {
         let holder = test.solobot("acquire -l bot.lock -- sleep 600").start();
         wait_until("it holds", || test.is_locked("bot.lock"));
-        let line =
-            "solobot acquire --detach --log bot.log --wait forever -l bot.lock -- sh -c 'printf %s $$ >pid; exec sleep 601'";
+        let line = "solobot acquire --detach --log bot.log --wait forever -l bot.lock -- sh -c 'printf %s $$ >pid; exec sleep 601'";
         let mut terminal = Terminal::start(test, line);
         terminal.wait_for("waiting");
         let other = children(terminal.pid());
