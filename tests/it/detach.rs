@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Signal, Test, alive, alone, children, holds_for, send, under_test, wait_until};
+use crate::harness::{Signal, Terminal, Test, alive, alone, children, holds_for, send, under_test, wait_until};
 
 /// The solobot in the background, which started in `--json`.
 fn started(test: &Test, line: &str) -> i32 {
@@ -240,5 +241,29 @@ fn what_it_cannot_be_used_with() {
         let output =
             test.solobot(&format!("acquire -l bot.lock -- {solobot} acquire --detach -l bot.lock -- sleep 600")).run();
         let _ = output.code(2).stderr_has(&["would outlive the lock"]);
+    });
+}
+
+#[test]
+fn ctrl_c_ends_the_wait_and_a_closed_terminal_ends_no_bot() {
+    alone(|test| {
+        let holder = test.solobot("acquire -l bot.lock -- sleep 600").start();
+        wait_until("it holds", || test.is_locked("bot.lock"));
+        let line = "solobot acquire --detach --log bot.log --wait forever -l bot.lock -- sh -c 'printf %s $$ >pid; exec sleep 601'";
+        let mut terminal = Terminal::start(test, line);
+        terminal.wait_for("waiting");
+        let other = children(terminal.pid());
+        terminal.keys("\x03");
+        assert_eq!(terminal.ended().signal(), Some(Signal::INT.as_raw()));
+        wait_until("the other one has ended too", || other.iter().all(|&pid| !alive(pid)));
+        holder.signal(Signal::TERM);
+        let _ = holder.finish().signal(Signal::TERM);
+        assert!(!test.has("pid"));
+        let mut terminal = Terminal::start(test, line);
+        terminal.wait_for("in the background");
+        assert_eq!(terminal.ended().code(), Some(0));
+        terminal.hang_up();
+        let bot = test.wait_for_pid("pid");
+        holds_for(Duration::from_millis(500), "the bot runs on", || alive(bot) && test.is_locked("bot.lock"));
     });
 }
