@@ -22,7 +22,7 @@ fn run(test: &Test, line: &str) -> Output {
     start(test, line).finish().settled()
 }
 
-const LINES: [&str; 20] = [
+const LINES: [&str; 21] = [
     "--help",
     "--version",
     "acquire --help",
@@ -39,6 +39,7 @@ const LINES: [&str; 20] = [
     "release",
     "kill-duplicates --dry-run",
     "stop --dry-run",
+    "restart --dry-run",
     "completions bash",
     "acquire -n -l other.lock -- true",
     "delete-webhook --dry-run",

@@ -112,7 +112,7 @@ fn is_ours(path: &Path) -> bool {
 }
 
 /// Every line that is run, with what is behind it; the bot goes with the last ones.
-const LINES: [&str; 34] = [
+const LINES: [&str; 35] = [
     "status",
     "status -l TOKEN.lock",
     "check",
@@ -137,6 +137,7 @@ const LINES: [&str; 34] = [
     "completions bash",
     "kill-duplicates --dry-run",
     "stop --dry-run",
+    "restart --dry-run",
     "acquire -n -l TOKEN.lock -- true",
     "acquire -w 1.2 -l TOKEN.lock -- true",
     "acquire -n -l state -- true",
