@@ -208,7 +208,7 @@ fn foreground_option(acquire: &Acquire) -> Option<&'static str> {
 }
 
 /// Solobot's own words behind its name, without `--takeover`: whoever comes in between is not to be stopped; and without what
-/// is said anew.
+/// is said again.
 fn repeated(line: Vec<OsString>) -> Vec<OsString> {
     let dashes = line.iter().position(|word| word == "--").unwrap_or(line.len());
     let is_dropped = |word: &OsString| word == "--json" || word.as_encoded_bytes().starts_with(b"--takeover");
