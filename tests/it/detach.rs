@@ -166,7 +166,7 @@ fn what_another_may_have_planted_is_no_log() {
 fn what_a_script_has_open_is_not_kept() {
     alone(|test| {
         let script = "exec 9<>script.lock; flock 9 || exit 9; said=$(\"$0\" acquire --detach --log bot.log -l bot.lock -- \
-                      sleep 600) || exit; echo \"$said\"";
+                      sleep 600) || exit; echo \"$said\""; // it only has to be there
         test.write("deploy.sh", script);
         let mut shell = test.command("sh -c '. ./deploy.sh'");
         shell.arg(under_test());

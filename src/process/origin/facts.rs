@@ -232,11 +232,14 @@ fn script_loops(process: &Details, cwd: Option<&Path>) -> bool {
         argv::ParsedArgv::Runs(argv::Invocation { target: argv::Target::Script(script), .. }) => is_looping(&script),
         argv::ParsedArgv::Runs(_) => false,
         argv::ParsedArgv::Wraps(wrapped) => {
-            let is_powershell = wrapped.name == "powershell";
-            let is_loop = |word: &OsString| windows_shell::has_loop(&word.to_string_lossy(), is_powershell);
-            let scripts = wrapped.inner.iter().map(|inner| Path::new(&inner.argv[0]));
-            process.argv.iter().skip(1).any(is_loop)
-                || scripts.filter(|script| script.extension().is_some_and(windows_shell::is_script)).any(is_looping)
+            let words: Vec<_> = process.argv.iter().skip(1).map(|word| word.to_string_lossy()).collect();
+            let is_loop = match wrapped.name.as_str() {
+                name @ ("cmd" | "powershell") => windows_shell::has_loop(&words.join(" "), name == "powershell"),
+                _ => process.argv.iter().skip(1).any(|word| argv::shell::has_loop(word)),
+            };
+            // `< file` alone has no first word.
+            let scripts = wrapped.inner.iter().filter_map(|inner| inner.argv.first()).map(Path::new);
+            is_loop || scripts.filter(|script| script.extension().is_some_and(windows_shell::is_script)).any(is_looping)
         }
     }
 }
@@ -262,4 +265,31 @@ fn own() -> &'static OwnAncestry {
         let ancestors = ancestry().skip(1).collect();
         OwnAncestry { ancestors, container: cgroup::container(&text).map(|(_, id)| id.to_owned()) }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::identity::{Identity, Stat};
+
+    fn starter(words: &[&str]) -> Starter {
+        let identity = Identity { pid: 4711, start_ticks: 1 };
+        let argv = words.iter().map(OsString::from).collect();
+        starter_of(&Details { identity, stat: Stat::default(), argv, exe: None })
+    }
+
+    #[test]
+    fn a_line_of_a_shell_of_windows_that_loops() {
+        assert_eq!(
+            starter(&["cmd.exe", "/c", "for", "/l", "%i", "in", "(1,0,2)", "do", "python", "bot.py"]),
+            Starter::Loop
+        );
+        assert_eq!(starter(&["powershell.exe", "-c", "while ($true) { python bot.py }"]), Starter::Loop);
+        assert_eq!(starter(&["bash.exe", "-c", "while :; do python bot.py; done"]), Starter::Loop);
+        assert_eq!(starter(&["cmd.exe", "/c", "python", "bot.py"]), Starter::Shell);
+        // A line without a command, which anybody may put there.
+        for line in ["< x", "<", ""] {
+            assert_eq!(starter(&["bash.exe", "-c", line]), Starter::Shell, "{line}");
+        }
+    }
 }
