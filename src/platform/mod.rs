@@ -20,6 +20,8 @@ mod linux;
 mod listing;
 #[cfg(target_os = "macos")]
 mod macos;
+#[cfg(all(feature = "cli", not(target_os = "linux")))]
+mod no_notify;
 #[cfg(feature = "cli")]
 pub mod portable;
 #[cfg(feature = "cli")]

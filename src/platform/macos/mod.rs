@@ -23,8 +23,6 @@ pub mod handle;
 pub mod identity;
 pub mod kernel;
 pub mod locks;
-#[cfg(feature = "cli")]
-pub mod notify;
 pub mod open_files;
 pub mod ownership;
 #[cfg(feature = "cli")]
@@ -47,3 +45,6 @@ pub use sockets as sock_diag;
 #[cfg(feature = "cli")]
 pub use super::unix::{children, gate, limits, piped, services, spawn, stack, startup, terminal};
 pub use super::unix::{daemon, descriptor, file, folder, lock_handle, nss, openers, poll, user, words};
+
+#[cfg(feature = "cli")]
+pub(super) use super::no_notify as notify;

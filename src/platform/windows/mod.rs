@@ -27,8 +27,6 @@ pub mod limits;
 pub mod lock_handle;
 pub mod locks;
 mod native;
-#[cfg(feature = "cli")]
-pub mod notify;
 pub mod nss;
 pub mod open_files;
 pub mod openers;
@@ -65,3 +63,6 @@ pub mod terminal;
 pub mod user;
 pub mod watch;
 pub mod words;
+
+#[cfg(feature = "cli")]
+pub(super) use super::no_notify as notify;

@@ -1,4 +1,4 @@
-//! Words to the manager that started a service. The manager of services is asked by other means, which solobot does not use.
+//! Words to the manager that started a service, where none listens: launchd asks for none, Windows' services by other means.
 
 use std::io;
 use std::time::Duration;
