@@ -116,7 +116,13 @@ pub fn acquire(path: &Path, wait: Option<Duration>) -> Result<Guard, Refused> {
     let deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
     loop {
         let mut on_wait = |_: &Path| {};
-        let mut waiting = Waiting { deadline, allow_network_fs: false, signals: &signals, on_wait: &mut on_wait };
+        let mut waiting = Waiting {
+            deadline,
+            allow_network_fs: false,
+            signals: &signals,
+            on_wait: &mut on_wait,
+            prepare: &mut || {},
+        };
         let lock = match wait::take(LockPlace::Path(&path), &mut waiting)? {
             WaitResult::Granted(lock) => lock,
             // No signal is waited for, so none can arrive.

@@ -15,6 +15,7 @@ use super::wait::ending_signal;
 use crate::base::env;
 use crate::platform::descriptor::Descriptor;
 use crate::platform::identity::Identity;
+use crate::platform::memory;
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
 use crate::platform::proc::{self, Handle};
@@ -95,6 +96,8 @@ pub fn target(pid: i32) -> Option<Identity> {
 /// Nothing else ends the keeper, because that would free the lock of a running process.
 pub fn keep(mut held: Held, target: &Pidfd, signals: &Signals, tell: &mut dyn FnMut(&[Incident])) {
     tell(&held.start_watching(false));
+    // A wait needs little of the code that came before it.
+    memory::give_back_code();
     loop {
         let watch = held.watch().map(Watch::descriptor);
         let fds = [Some(target.descriptor()), Some(signals.descriptor()), watch];

@@ -100,6 +100,12 @@ impl LockFacts {
         Self { path: path.to_owned(), state, record, waiters: Some(Vec::new()), kept_for: None, layout }
     }
 
+    /// The facts of a lock that this process holds, without asking the kernel for all its locks ([`glance`]).
+    pub fn of_ours(path: &Path) -> Self {
+        let holders = Identity::own().into_iter().collect();
+        Self::new(path, State::Held { holders, orphaned: false }, FoundRecord::Absent)
+    }
+
     /// The program whose own file it is, as people call it.
     pub fn program(&self) -> Option<&'static str> {
         self.layout?.program

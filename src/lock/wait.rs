@@ -58,6 +58,8 @@ pub struct Waiting<'a> {
     pub signals: &'a Signals,
     /// Called when the lock is refused, and then once a second, with the lock's path: to say who holds it.
     pub on_wait: &'a mut dyn FnMut(&Path),
+    /// Called once solobot is among those that wait, and then once a second: to prepare for what comes after the grant.
+    pub prepare: &'a mut dyn FnMut(),
 }
 
 /// How one stretch of waiting, on one inode, ended.
@@ -209,6 +211,7 @@ fn block(lock: &LockFile, cancelled: &AtomicBool) -> Result<bool, Error> {
 /// The main thread: waits for the helper, the deadline and signals, and looks at the path once a second.
 fn watch(lock: &LockFile, done: &Wakeup, waiting: &mut Waiting<'_>) -> io::Result<WaitRound> {
     loop {
+        (waiting.prepare)();
         let left = waiting.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let timeout = left.map_or(LOOK_EVERY, |left| left.min(LOOK_EVERY));
         let [granted, signalled] =
@@ -256,7 +259,13 @@ mod tests {
         let _alone = WAITING.lock().unwrap();
         let signals = Signals::block().unwrap();
         let deadline = Some(Instant::now() + time);
-        let mut waiting = Waiting { deadline, allow_network_fs: false, signals: &signals, on_wait: &mut |_: &Path| {} };
+        let mut waiting = Waiting {
+            deadline,
+            allow_network_fs: false,
+            signals: &signals,
+            on_wait: &mut |_: &Path| {},
+            prepare: &mut || {},
+        };
         take(LockPlace::Path(path), &mut waiting).unwrap()
     }
 

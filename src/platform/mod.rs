@@ -20,6 +20,8 @@ mod linux;
 mod listing;
 #[cfg(target_os = "macos")]
 mod macos;
+#[cfg(not(target_os = "linux"))]
+mod no_memory;
 #[cfg(all(feature = "cli", not(target_os = "linux")))]
 mod no_notify;
 #[cfg(feature = "cli")]
@@ -114,6 +116,11 @@ pub mod packets {
 #[cfg(feature = "cli")]
 pub mod children {
     pub use crate::platform::host::children::{Ended, Reaped, adopt_orphans, put_down, reap, wait_for};
+}
+
+/// What of this process is in memory.
+pub mod memory {
+    pub use crate::platform::host::memory::give_back_code;
 }
 
 /// Words to the manager that started us as a service.

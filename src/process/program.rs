@@ -359,7 +359,14 @@ impl Program {
 
     /// The program that is this file: a script by its extension or its shebang, else an executable.
     pub(super) fn at(path: &Path) -> Self {
-        let is_script = has_script_extension(path.as_os_str()) || shebang::is_script(path);
+        // Opened only where its name does not tell.
+        let first = if has_script_extension(path.as_os_str()) { None } else { shebang::first_line(path) };
+        Self::beginning_with(path, &first.unwrap_or_default())
+    }
+
+    /// The same of a file with that first line.
+    fn beginning_with(path: &Path, first: &[u8]) -> Self {
+        let is_script = has_script_extension(path.as_os_str()) || shebang::is_script(first);
         if is_script { Self::script(path) } else { Self::executable(path) }
     }
 }

@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 use crate::platform::children::{self, Ended, Reaped};
 use crate::platform::descriptor::Descriptor;
 use crate::platform::identity::{Identity, Stat};
+use crate::platform::memory;
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
 use crate::platform::signals::{ReceivedSignal, Signal, Signals};
 use crate::platform::spawn::Launch;
 use crate::platform::table;
-use left_behind::{CountedDescendants, Descendant, DescendantCounter};
+use left_behind::{CountedDescendants, Descendant, DescendantCounter, HANDED_ON};
 
 /// A COMMAND that lives this long is worth the upkeep's first look; one that ends sooner (`true`) is not.
 const UPKEEP_AFTER: Duration = Duration::from_millis(20);
@@ -25,9 +26,6 @@ const UPKEEP_AFTER: Duration = Duration::from_millis(20);
 /// How soon what may become the bot is looked at for the first time, and how often at last.
 const LOOK_FIRST: Duration = Duration::from_millis(5);
 const LOOK_AT_LAST: Duration = Duration::from_millis(500);
-
-/// How long a bot that COMMAND has handed on to a daemon may take to show.
-pub const HANDED_ON: Duration = Duration::from_secs(2);
 
 /// What else has to be done while COMMAND runs.
 pub trait Upkeep {
@@ -132,6 +130,7 @@ struct Supervised {
 pub fn supervise(child: Child, supervision: &mut Supervision<'_>) -> io::Result<(Ended, bool)> {
     let mut instance = Supervised::of(child);
     let mut next_upkeep = Instant::now() + UPKEEP_AFTER;
+    let mut rests = false;
     loop {
         let more = instance.reap(supervision.upkeep)?;
         if let Some(ended) = instance.ended
@@ -152,6 +151,10 @@ pub fn supervise(child: Child, supervision: &mut Supervision<'_>) -> io::Result<
         fds.extend(instance.rest.iter().map(|(_, pidfd)| pidfd.descriptor()));
         let timeout = next_upkeep.saturating_duration_since(Instant::now());
         let timeout = instance.look_in.map_or(timeout, |look_in| look_in.min(timeout));
+        // A wait needs little of the code that came before it.
+        if std::mem::take(&mut rests) {
+            memory::give_back_code();
+        }
         let ready = poll::any_readable(&fds, Some(timeout))?;
         let upkeep_due = ready.iter().any(|at| of_upkeep.contains(at)) || Instant::now() >= next_upkeep;
         while let Some(arrived) = supervision.signals.take() {
@@ -164,6 +167,7 @@ pub fn supervise(child: Child, supervision: &mut Supervision<'_>) -> io::Result<
         if upkeep_due {
             supervision.upkeep.tend();
             next_upkeep = Instant::now() + supervision.upkeep.again_in();
+            rests = true;
         }
     }
 }

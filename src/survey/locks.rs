@@ -28,28 +28,33 @@ pub struct Locks {
 }
 
 /// Looks at a bot's locks. Where flags or the file name one, that one alone is its lock. `token` is the bot's, where it is
-/// known without an instance.
+/// known without an instance, and `ours` a lock that this process holds.
 pub fn of_bot(
     bot: &Bot,
     found: &FoundInstances,
     token: Option<&TokenId>,
     scan: &ProcessScan,
     context: &Context,
+    ours: Option<&Path>,
 ) -> Locks {
+    let own_facts = |kin: &[i32], seen: &LocksByName| match ours {
+        Some(ours) if ours == bot.lock => LockFacts::of_ours(ours),
+        _ => facts(bot, kin, seen),
+    };
     let kin = found.kin();
     let look = |file: &LayoutFile| LockFacts { layout: Some(file.layout), ..inspect_with(&file.path, &kin) };
     let usual = usual(bot, found, token, context);
     let of_token = usual.iter().filter(|one| one.is_by_token && one.file.layout.program.is_some());
     let mut beside: Vec<LockFacts> = of_token.map(|one| look(&one.file)).collect();
     if is_named(bot) {
-        let default = facts(bot, &kin, &LocksByName::default());
+        let default = own_facts(&kin, &LocksByName::default());
         let path = bot.program.as_ref().map(|program| program.default_lock_dir(&bot.dir).join(layouts::LAYOUT_B));
         let path = path.filter(|path| *path != bot.lock && path.is_file());
         beside.extend(path.map(|path| inspect_with(&path, &kin)));
         return Locks { own: default, others: Vec::new(), beside };
     }
     let carried = carried(found, scan);
-    let mut all = vec![facts(bot, &kin, &carried)];
+    let mut all = vec![own_facts(&kin, &carried)];
     let held: Vec<&LockedFile> = carried.files.iter().filter(|file| file.path.is_file()).collect();
     for one in &usual {
         if all.iter().all(|known| known.path != one.file.path) {

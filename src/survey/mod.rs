@@ -40,7 +40,7 @@ pub mod tokens;
 pub mod users;
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use self::connections::{ConnectionEvidence, Polling, Servers, Subject};
 use self::find::{FoundInstances, Search};
@@ -98,12 +98,19 @@ pub struct Surveyor<'a> {
     settings: &'a Settings,
     /// What managers have said about the instances that they keep.
     answers: origin::ManagerAnswers,
+    /// The lock that this process holds.
+    ours: Option<PathBuf>,
 }
 
 impl<'a> Surveyor<'a> {
     /// With these settings.
     pub fn new(settings: &'a Settings) -> Self {
-        Self { settings, answers: origin::ManagerAnswers::default() }
+        Self { settings, answers: origin::ManagerAnswers::default(), ours: None }
+    }
+
+    /// From now on this process holds the lock at this path; nobody is asked who does.
+    pub fn holds(&mut self, lock: &Path) {
+        self.ours = Some(lock.to_owned());
     }
 
     /// Forgets what managers have said.
@@ -146,7 +153,8 @@ impl<'a> Surveyor<'a> {
         let matchers: Vec<&Matcher<'_>> = asked.iter().flatten().flat_map(BotQuery::matchers).collect();
         let journal = Journal::at(self.settings.journal());
         let mut scan = ProcessScan::of_programs(&matchers).map_err(listing)?.with_journal(journal);
-        for bot in bots.iter().filter(|bot| bot.program.is_some()) {
+        let of_another = |bot: &&Bot| self.ours.as_ref() != Some(&bot.lock);
+        for bot in bots.iter().filter(|bot| bot.program.is_some()).filter(of_another) {
             if let Some((process, argv)) = held_locks::started_under(&bot.lock) {
                 scan.retitle(process, &argv);
             }
@@ -220,7 +228,7 @@ impl<'a> Surveyor<'a> {
     fn without_program(&self, bot: &Bot, scan: &ProcessScan) -> FoundBot {
         let token = bot.token.resolve().ok().flatten().map(|resolved| resolved.token.id());
         let none = FoundInstances::default();
-        let locks = locks::of_bot(bot, &none, token.as_ref(), scan, self.settings.context());
+        let locks = locks::of_bot(bot, &none, token.as_ref(), scan, self.settings.context(), self.ours.as_deref());
         FoundBot::new(bot.clone(), FoundInstances::default(), locks)
     }
 
@@ -238,15 +246,18 @@ impl<'a> Surveyor<'a> {
         // Of several, nothing says whose the holder is.
         let search = search.filter(|_| all.len() == 1);
         let context = self.settings.context();
+        let ours = self.ours.as_deref();
         let narrowed = |mut found: FoundInstances| {
             let mut own = bot.clone();
             let running = found.instances.first().and_then(|one| one.program.as_ref().zip(one.cwd.as_ref()));
             if let Some((program, cwd)) = running {
                 own = own.running(program, cwd);
             }
-            let mut locks = locks::of_bot(&own, &found, token, scan, context);
+            let mut locks = locks::of_bot(&own, &found, token, scan, context, ours);
+            // What runs under our own lock is our own tree.
+            let search = search.filter(|_| ours != Some(&locks.own.path));
             if search.is_some_and(|search| nameless::add_under_lock(scan, &mut found, search, &locks.own)) {
-                locks = locks::of_bot(&own, &found, token, scan, context);
+                locks = locks::of_bot(&own, &found, token, scan, context, ours);
             }
             found.forecast(&mut self.answers);
             promote_holders(&mut found, &locks);

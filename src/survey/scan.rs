@@ -12,7 +12,7 @@ use super::moved::PastRecords;
 use crate::base::secret::{self, Token, TokenId};
 use crate::journal::Journal;
 use crate::lock::keeper;
-use crate::platform::identity::{Identity, ancestry, lineage};
+use crate::platform::identity::{Identity, lineage, own_pid};
 use crate::platform::proc::{self, Handle};
 use crate::platform::table::{self, Filter, Listed};
 use crate::platform::user;
@@ -149,7 +149,7 @@ impl ProcessScan {
 
     /// Adds a process of a listing, if it is not there yet.
     pub fn add(&mut self, hit: &Listed) {
-        if !self.candidates.contains_key(&hit.pid) && ancestry().next() != Some(hit.pid) {
+        if !self.candidates.contains_key(&hit.pid) && hit.pid != own_pid() {
             let read = Handle::open(hit.pid).and_then(|handle| Candidate::read(&handle, &hit.cmdline));
             self.candidates.extend(read.map(|candidate| (hit.pid, candidate)));
         }

@@ -34,6 +34,33 @@ fn a_bot_started_by_hand_is_a_holder_too() {
 }
 
 #[test]
+fn one_started_by_hand_during_the_wait_is_found_after_it() {
+    alone(|test| {
+        test.bot("bot.py");
+        let locker = test.start("flock bot.lock tail -f /dev/null");
+        wait_until("flock(1) holds", || test.is_locked("bot.lock"));
+        // A process that was there when solobot looked ahead, and becomes the bot afterwards.
+        fs::write(test.path("late.sh"), "read line < go\nBOT_OPTIONS=\"--pid-file hand.pid\" exec python3 bot.py\n")
+            .unwrap();
+        test.run("mkfifo go").code(0);
+        let late = test.start("sh late.sh");
+        let mut waiting = test.solobot("acquire -w 60 -l bot.lock -- python3 bot.py").start();
+        // It looks ahead before it says this for the first time.
+        waiting.wait_for_stderr("still waiting for the lock");
+        fs::write(test.path("go"), "\n").unwrap();
+        let pid = test.wait_for_pid("hand.pid");
+        assert_eq!(pid, late.pid());
+        locker.kill();
+        waiting.wait_for_stderr(&format!("PID {pid}: python3 bot.py"));
+        holds_for(Duration::from_millis(300), "it waits for the one started by hand", || {
+            waiting.descendants().is_empty()
+        });
+        late.signal(Signal::TERM);
+        wait_until("the bot runs", || !waiting.descendants().is_empty());
+    });
+}
+
+#[test]
 fn a_lock_removed_while_a_bot_started_by_hand_is_waited_for() {
     alone(|test| {
         test.bot("bot.py");

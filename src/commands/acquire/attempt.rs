@@ -7,7 +7,7 @@ use super::error::Error as AcquireError;
 use super::home_lease::{HomeLeaseGate, LeaseWaitEnd};
 use super::request::Request;
 use super::takeover;
-use super::unlocked::{self, Interrupted};
+use super::unlocked::{self, Interrupted, Lookout};
 use crate::base::duration::Limit;
 use crate::base::error::Error;
 use crate::base::secret::Token;
@@ -27,6 +27,7 @@ pub struct Attempt<'a> {
     pub signals: &'a Signals,
     pub deadline: Option<Instant>,
     pub took_over: bool,
+    pub lookout: Lookout<'a>,
     pub events: &'a mut dyn Events,
 }
 
@@ -154,6 +155,7 @@ impl Attempt<'_> {
             allow_network_fs: self.request.args.selection.allow_network_fs,
             signals: self.signals,
             on_wait: &mut on_wait,
+            prepare: &mut || self.lookout.look_ahead(),
         };
         let outcome = wait::take(self.request.place(), &mut waiting)?;
         if refused && matches!(outcome, wait::WaitResult::Granted(_)) {
@@ -179,7 +181,7 @@ impl Attempt<'_> {
         if !unlocked::is_looked_for(self.request) {
             return Ok(Some(AttemptResult::Held(Box::new(held))));
         }
-        let waited = unlocked::wait_for(self.request, &held, self.signals, self.deadline, self.events);
+        let waited = unlocked::wait_for(&mut self.lookout, &held, self.signals, self.deadline, self.events);
         match waited {
             Ok(None) => Ok(Some(AttemptResult::Held(Box::new(held)))),
             Ok(Some(why)) => {

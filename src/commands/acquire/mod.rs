@@ -34,6 +34,7 @@ use self::error::Error as AcquireError;
 use self::lease::{BotLease, LeaseWait, PreparedLease};
 use self::request::Request;
 use self::service::ServiceEvents;
+use self::unlocked::Lookout;
 use self::webhook::{RemovalEnd, WebhookRemover};
 use crate::base::duration::Limit;
 use crate::base::error::Error;
@@ -86,8 +87,15 @@ pub fn run(
     if is_held_for_us {
         return under_lease(&request, None, lease, remover, WaitContext { signals, deadline }, events);
     }
-    let mut attempt =
-        Attempt { request: &request, token, signals: &signals, deadline, took_over: false, events: &mut *events };
+    let mut attempt = Attempt {
+        request: &request,
+        token,
+        signals: &signals,
+        deadline,
+        took_over: false,
+        lookout: Lookout::new(&request),
+        events: &mut *events,
+    };
     match attempt.hold()? {
         AttemptResult::Held(held) => {
             under_lease(&request, Some(*held), lease, remover, WaitContext { signals, deadline }, events)

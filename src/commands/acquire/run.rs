@@ -30,7 +30,7 @@ use crate::platform::watch::{Watch, WatchEvents};
 use crate::process::details::Details;
 use crate::process::origin::{self, Manager};
 use crate::process::run::left_behind::DescendantCounter;
-use crate::process::run::{self, Child, HANDED_ON, Supervision, Upkeep};
+use crate::process::run::{self, Child, Supervision, Upkeep};
 use crate::settings::alerts::AlertKind;
 
 /// COMMAND that fails sooner than this may have been refused by its own lock.
@@ -275,7 +275,8 @@ impl LockUpkeep<'_> {
 
     /// COMMAND has ended, and nothing below it is the bot: says whether it runs somewhere else now.
     fn look_elsewhere(&mut self, counting: &DescendantCounter<'_>, command: Identity) {
-        let until = Instant::now() + if counting.is_handed_on() { HANDED_ON } else { Duration::ZERO };
+        let Some(after) = counting.may_start_elsewhere() else { return };
+        let until = Instant::now() + after;
         let mut found = counting.elsewhere(command);
         while found.is_empty() && Instant::now() < until {
             std::thread::sleep(LOOK_AGAIN);

@@ -35,6 +35,7 @@ use crate::outcome::origin::hint_if_started_again;
 use crate::outcome::process::{ProcessView, TokenRival, UnlockedProcess};
 use crate::outcome::sentence::shortened;
 use crate::platform::identity::{Identity, ancestry};
+use crate::platform::memory;
 use crate::platform::pidfd::Pidfd;
 use crate::platform::poll;
 use crate::platform::signals::Signals;
@@ -46,6 +47,10 @@ use crate::survey::{FoundBot, Surveyor};
 
 /// How often a predecessor is asked whether it is still one: it may give the removed file back and wait for us.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A wait of so many looks ahead, of which there is one a second, may become a long one.
+const LONG_WAIT: u32 = 2;
+/// Looking ahead may take one part in so many of the time.
+const AHEAD: u32 = 200;
 
 /// Why the wait for them ended while one was left.
 pub enum Interrupted {
@@ -65,21 +70,52 @@ pub fn is_looked_for(request: &Request<'_>) -> bool {
     !request.args.lock_only && is_bot
 }
 
+/// Whoever looks for them: already while the lock is another's, so that the look after the grant, for which the bot waits,
+/// finds its code and what it reads in memory. That look decides alone: a process may have become the bot since.
+pub struct Lookout<'a> {
+    request: &'a Request<'a>,
+    surveyor: Surveyor<'a>,
+    next: Instant,
+    turns: u32,
+}
+
+impl<'a> Lookout<'a> {
+    pub fn new(request: &'a Request<'a>) -> Self {
+        Self { request, surveyor: Surveyor::new(request.settings), next: Instant::now(), turns: 0 }
+    }
+
+    /// Looks ahead, at the cost of [`AHEAD`] at most.
+    pub fn look_ahead(&mut self) {
+        self.turns = self.turns.saturating_add(1);
+        // Not sooner: after a short wait, what comes next is still there from the start.
+        if self.turns == LONG_WAIT {
+            memory::give_back_code();
+        }
+        let start = Instant::now();
+        if is_looked_for(self.request) && self.next <= start {
+            // What is wrong is said after the grant.
+            let _ = self.surveyor.look_at(std::slice::from_ref(&self.request.bot));
+            self.next = Instant::now() + start.elapsed() * AHEAD;
+        }
+    }
+}
+
 /// Waits until none is left beside the lock that is held; says how far that came if one is.
 ///
 /// # Errors
 /// `/proc` cannot be read; a takeover is refused; it cannot be told whether one runs.
 pub fn wait_for(
-    request: &Request<'_>,
+    lookout: &mut Lookout<'_>,
     held: &Held,
     signals: &Signals,
     deadline: Option<Instant>,
     events: &mut dyn Events,
 ) -> Result<Option<Interrupted>, Error> {
-    let mut surveyor = Surveyor::new(request.settings);
+    let request = lookout.request;
+    lookout.surveyor.holds(held.path());
     let mut warned = false;
     let find = |events: &mut dyn Events| {
-        let running = running(request, held, &mut surveyor)?;
+        let running = running(request, held, &mut lookout.surveyor)?;
         if !std::mem::replace(&mut warned, true) {
             running.warnings.iter().for_each(|warning| events.notice(&Notice::Warning(warning.clone())));
         }

@@ -10,6 +10,7 @@ pub mod filesystem;
 pub mod handle;
 pub mod identity;
 pub mod locks;
+pub mod memory;
 pub mod mounts;
 #[cfg(feature = "cli")]
 pub mod notify;

@@ -46,5 +46,6 @@ pub use sockets as sock_diag;
 pub use super::unix::{children, gate, limits, piped, services, spawn, stack, startup, terminal};
 pub use super::unix::{daemon, descriptor, file, folder, lock_handle, nss, openers, poll, user, words};
 
+pub(super) use super::no_memory as memory;
 #[cfg(feature = "cli")]
 pub(super) use super::no_notify as notify;

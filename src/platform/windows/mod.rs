@@ -64,5 +64,6 @@ pub mod user;
 pub mod watch;
 pub mod words;
 
+pub(super) use super::no_memory as memory;
 #[cfg(feature = "cli")]
 pub(super) use super::no_notify as notify;

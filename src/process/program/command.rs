@@ -12,7 +12,7 @@ use crate::platform::proc;
 use crate::platform::words::{names_folder, os_str, started_file};
 
 use super::super::argv::{self, Invocation, ParsedArgv, Runner, Target, Wrapped};
-use super::shebang::{is_shells, shebang};
+use super::shebang::{first_line, is_shells, shebang};
 use super::{Args, NamedBy, Program, absolute};
 
 /// No shell script that starts a bot is longer.
@@ -76,7 +76,12 @@ impl Program {
             },
             Target::Inline(_) | Target::Worker | Target::Stdin => return None,
         };
-        Some(program.with_args(Args::exactly(invocation.args.clone())).with_folder(cwd))
+        Some(program.run_as(invocation, cwd))
+    }
+
+    /// With the arguments and in the folder that it is started with.
+    fn run_as(self, invocation: &Invocation, cwd: &Path) -> Self {
+        self.with_args(Args::exactly(invocation.args.clone())).with_folder(cwd)
     }
 }
 
@@ -90,13 +95,21 @@ fn of_command(command: &[OsString], cwd: &Path, depth: usize) -> Option<Program>
             if let Some(inner) = launched(&invocation) {
                 return first_of(&inner, cwd, depth - 1);
             }
-            if let Some(command) = with_interpreter(&invocation, cwd) {
-                return of_command(&command, cwd, depth - 1);
+            let file = match &invocation.target {
+                Target::Executable(name) => which(name, cwd),
+                _ => None,
+            };
+            let first = file.as_deref().and_then(first_line).unwrap_or_default();
+            if let (Some(file), Some(line)) = (&file, shebang(&first)) {
+                return of_command(&with_interpreter(line, file, &invocation), cwd, depth - 1);
             }
             let line = (invocation.runner == Runner::Bun).then(|| package_script(command, cwd)).flatten();
             match line {
                 Some(line) => first_of(&argv::shell::commands(OsStr::new(&line)), cwd, depth - 1),
-                None => Program::of_invocation(&invocation, None, cwd),
+                None => match file {
+                    Some(file) => Some(Program::beginning_with(&file, &first).run_as(&invocation, cwd)),
+                    None => Program::of_invocation(&invocation, None, cwd),
+                },
             }
         }
     }
@@ -104,12 +117,9 @@ fn of_command(command: &[OsString], cwd: &Path, depth: usize) -> Option<Program>
 
 /// The command line that the kernel makes of a script that is executed as a file: a tool's console script (`uvicorn main:app`)
 /// is not what it runs.
-fn with_interpreter(invocation: &Invocation, cwd: &Path) -> Option<Vec<OsString>> {
-    let Target::Executable(name) = &invocation.target else { return None };
-    let file = which(name, cwd)?;
-    let line = shebang(&file)?;
+fn with_interpreter(line: &[u8], file: &Path, invocation: &Invocation) -> Vec<OsString> {
     let words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).map(|word| os_str(word).to_owned());
-    Some(words.chain([file.into_os_string()]).chain(invocation.args.iter().cloned()).collect())
+    words.chain([file.into()]).chain(invocation.args.iter().cloned()).collect()
 }
 
 fn launched(invocation: &Invocation) -> Option<Vec<argv::Inner>> {
@@ -131,7 +141,7 @@ fn is_handed_on(command: &[OsString], cwd: &Path, depth: usize) -> bool {
         ParsedArgv::Runs(invocation) if launched(&invocation).is_some() => true,
         ParsedArgv::Runs(invocation) => {
             let program = Program::of_invocation(&invocation, None, cwd);
-            let script = program.and_then(|program| program.place());
+            let script = program.filter(Program::is_script_or_module).and_then(|program| program.place());
             let text = script.as_deref().and_then(shell_text).unwrap_or_default();
             any(&commands_of_script(script.as_deref().unwrap_or(Path::new("")), &text))
         }

@@ -13,8 +13,8 @@ pub fn is_shells(script: &Path) -> bool {
     let is_shell = |name: &OsStr| Runner::of_name(argv::base(name)) == Some(Runner::Shell);
     let extension = script.extension().and_then(OsStr::to_str);
     let by_its_first_line = || {
-        let line = shebang(script).unwrap_or_default();
-        argv::shell::words(os_str(&line)).iter().any(|word| is_shell(word))
+        let first = first_line(script).unwrap_or_default();
+        argv::shell::words(os_str(shebang(&first).unwrap_or_default())).iter().any(|word| is_shell(word))
     };
     match extension {
         Some("sh" | "bash") => true,
@@ -24,18 +24,18 @@ pub fn is_shells(script: &Path) -> bool {
     }
 }
 
-/// The first line of a script, without `#!`; `None` for any other file.
-pub fn shebang(path: &Path) -> Option<Vec<u8>> {
-    let line = first_line(path)?;
-    Some(line.strip_prefix(b"#!")?.to_vec())
+/// What follows `#!` in the first line of a script; `None` for any other file.
+pub fn shebang(first: &[u8]) -> Option<&[u8]> {
+    first.strip_prefix(b"#!")
 }
 
 /// Whether a file says in its first line that it is a script: by `#!`, or as PHP's do.
-pub fn is_script(path: &Path) -> bool {
-    first_line(path).is_some_and(|line| line.starts_with(b"#!") || line.starts_with(b"<?php"))
+pub fn is_script(first: &[u8]) -> bool {
+    shebang(first).is_some() || first.starts_with(b"<?php")
 }
 
-fn first_line(path: &Path) -> Option<Vec<u8>> {
+/// The first line of a file, as far as the kernel would look at it; `None` where there is none.
+pub fn first_line(path: &Path) -> Option<Vec<u8>> {
     // A FIFO would block.
     if !path.is_file() {
         return None;

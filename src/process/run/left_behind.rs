@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::base::env;
 use crate::platform::identity::{Identity, own_pid};
@@ -17,6 +18,8 @@ use crate::process::details::variable;
 use crate::process::matching::Matcher;
 use crate::process::program::Program;
 
+/// How long a bot that COMMAND has handed on to a daemon may take to show.
+pub const HANDED_ON: Duration = Duration::from_secs(2);
 /// How many words of a shim's command line may come before the bot's.
 const MOST_WORDS: usize = 8;
 
@@ -72,14 +75,18 @@ impl DescendantCounter<'_> {
         Program::is_handed_on(self.command, self.cwd)
     }
 
-    /// The bot that runs somewhere else since COMMAND was started: below a daemon that COMMAND only told to start it. None
-    /// where COMMAND is the bot itself.
-    pub fn elsewhere(&self, command: Identity) -> Vec<Identity> {
-        let own = Program::of_command(self.command, self.cwd);
-        let is_script = own.as_ref().is_some_and(Program::is_shell_script);
-        if !is_script && !self.is_handed_on() {
-            return Vec::new();
+    /// How long after COMMAND's end its bot may still be started somewhere else: below a daemon that COMMAND only told to
+    /// start it, or by a script. `None` where COMMAND is the bot itself.
+    pub fn may_start_elsewhere(&self) -> Option<Duration> {
+        if self.is_handed_on() {
+            return Some(HANDED_ON);
         }
+        let own = Program::of_command(self.command, self.cwd);
+        own.is_some_and(|own| own.is_shell_script()).then_some(Duration::ZERO)
+    }
+
+    /// The bot that runs somewhere else since COMMAND was started, if it [may](Self::may_start_elsewhere).
+    pub fn elsewhere(&self, command: Identity) -> Vec<Identity> {
         let is_later = |one: &Identity| one.start_ticks >= command.start_ticks && one.pid != own_pid();
         let listed = table::list(&|_| true).map(|listing| listing.kept).unwrap_or_default();
         let later = listed.iter().filter(|hit| Identity::of(hit.pid).as_ref().is_some_and(is_later));
