@@ -199,7 +199,8 @@ impl Journal {
 
     /// Refuses to write into a home that `sudo` has passed on.
     fn refuse_foreign(&self, path: &Path) -> io::Result<()> {
-        if self.is_default { refuse_foreign(path.parent().unwrap_or(path)) } else { Ok(()) }
+        let is_roots = self.is_default && user::effective_uid() == 0;
+        if is_roots { refuse_foreign(path.parent().unwrap_or(path)) } else { Ok(()) }
     }
 
     /// Its path, if there is any place for one.
