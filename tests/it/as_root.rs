@@ -238,3 +238,24 @@ fn a_planted_lock_of_a_gateway_stops_nobody_and_holds_nobody_up() {
         test.solobot("acquire -n -m bot.py -- true").env("TMPDIR", &tmp).run().code(0);
     });
 }
+
+/// Anybody may start a setuid program: it runs with root's rights, and is not root's.
+#[test]
+fn a_setuid_program_makes_nobody_root() {
+    alone(|test| {
+        let _ = public(test);
+        fs::copy(test.path("mybot"), test.path("lent")).unwrap();
+        fs::set_permissions(test.path("lent"), Permissions::from_mode(0o4755)).unwrap();
+        let program = format!("{PUBLIC}/work/lent");
+        let bot = start_as(test, NOBODY, &program);
+        let users = format!("Uid:\t{NOBODY}\t0\t");
+        wait_until("it has root's rights", || {
+            fs::read_to_string(format!("/proc/{}/status", bot.pid())).is_ok_and(|status| status.contains(&users))
+        });
+        for line in ["stop -y --include-probable", "kill-duplicates -y --keep none", "restart -y"] {
+            let _ = test.solobot(&format!("{line} -m {program}")).run().settled();
+            assert!(alive(bot.pid()), "{line}");
+        }
+        test.solobot(&format!("check -m {program}")).run().code(0).stdout_has(&["safe to start"]);
+    });
+}
