@@ -64,7 +64,7 @@ fn total_size(inputs: &[Input]) -> Option<u64> {
         .iter()
         .map(|input| match input {
             Input::File(path) => path.metadata().ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len()),
-            Input::Stdin | Input::Unit(_) => None,
+            Input::Pipe(_) | Input::Stdin | Input::Unit(_) => None,
         })
         .sum()
 }
@@ -234,5 +234,6 @@ fn of_name(name: &OsStr, settings: &Settings) -> Result<Vec<Input>, Error> {
         };
         return Err(Error::usage(format!("`{}` is neither a bot in solobot.toml nor a file", path.display()), hint));
     }
-    Ok(vec![Input::File(path.to_owned())])
+    let is_pipe = path.metadata().is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
+    Ok(vec![if is_pipe { Input::Pipe(path.to_owned()) } else { Input::File(path.to_owned()) }])
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -35,7 +35,8 @@ pub struct AlertMemory {
 
 impl AlertMemory {
     pub fn beside(journal: &Journal) -> Self {
-        let path = journal.path().and_then(|path| Some(path.parent()?.join("alerts.json")));
+        let beside = |path: &Path| Some(path.parent()?.join("alerts.json"));
+        let path = journal.path().filter(|path| journal.refuse_foreign(path).is_ok()).and_then(beside);
         Self { path, own: AlertTimes::new() }
     }
 

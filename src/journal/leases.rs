@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::refuse_foreign;
 use crate::base::folders::Folders;
 use crate::base::secret::mask;
 use crate::platform::clock::uptime;
@@ -240,16 +241,6 @@ fn file_name(lock: &Path) -> String {
     let safe = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
     let end: String = text.rsplit('/').next().unwrap_or_default().chars().map(safe).take(60).collect();
     format!("{}-{hash:016x}.json", end.trim_start_matches('.'))
-}
-
-/// Root must not leave files that their owner cannot replace, in a home that `sudo` has passed on.
-fn refuse_foreign(folder: &Path) -> io::Result<()> {
-    match folder.ancestors().find_map(|folder| FileStatus::of(folder).ok()) {
-        Some(status) if status.owner() != user::effective_uid() => {
-            Err(io::Error::other("the folder belongs to another user"))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn read(path: &Path) -> Option<LeaseStatus> {

@@ -14,6 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::refuse_foreign;
 use crate::base::error::plain;
 use crate::base::folders::Folders;
 use crate::base::folders::STATE_FOLDER;
@@ -228,17 +229,6 @@ impl Looks {
             let _ = fs::remove_file(&temporary);
         }
         written
-    }
-}
-
-/// Root must not leave files that their owner cannot replace, in a home that `sudo` has passed on.
-fn refuse_foreign(folder: &Path) -> io::Result<()> {
-    let existing = folder.ancestors().find_map(|folder| FileStatus::of(folder).ok());
-    match existing {
-        Some(status) if status.owner() != user::effective_uid() => {
-            Err(io::Error::other("the folder belongs to another user"))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::folders::Folders;
 use crate::base::secret::mask;
 use crate::platform::filesystem::{self, FileStatus, Flock};
+use crate::platform::user;
 
 /// The layout of a line.
 const SCHEMA: u32 = 1;
@@ -184,13 +185,22 @@ impl JournalContents {
 #[derive(Debug, Clone, Default)]
 pub struct Journal {
     path: Option<PathBuf>,
+    /// It is the one that the caller's folders have, not one that was named.
+    is_default: bool,
 }
 
 impl Journal {
     /// At this place; or else in the user's state folder.
     pub fn at(configured: Option<PathBuf>) -> Self {
+        let is_default = configured.is_none();
         let default = || Some(Folders::of_process().state?.join("solobot").join("journal.jsonl"));
-        Self { path: configured.or_else(default) }
+        Self { path: configured.or_else(default), is_default }
+    }
+
+    /// Refuses to write into a home that `sudo` has passed on.
+    fn refuse_foreign(&self, path: &Path) -> io::Result<()> {
+        let is_roots = self.is_default && user::effective_uid() == 0;
+        if is_roots { refuse_foreign(path.parent().unwrap_or(path)) } else { Ok(()) }
     }
 
     /// Its path, if there is any place for one.
@@ -206,7 +216,7 @@ impl Journal {
     /// Writes several events that belong together.
     pub fn append_all(&self, events: &[Event]) {
         let Some(path) = &self.path else { return };
-        if let Err(error) = append(path, events) {
+        if let Err(error) = self.refuse_foreign(path).and_then(|()| append(path, events)) {
             tracing::debug!("cannot write the journal {}: {error}", path.display());
         }
     }
@@ -222,6 +232,22 @@ impl Journal {
         }
         contents
     }
+}
+
+/// Root must not write to another user's state folder, in a home that `sudo` has passed on: the owner could not replace what
+/// root leaves there, and could put a link to any other folder in its place. So for root no part of the way may be another
+/// user's, neither a folder nor a link; for anybody else the folder itself.
+pub(super) fn refuse_foreign(folder: &Path) -> io::Result<()> {
+    let own = user::effective_uid();
+    let is_foreign = if own == 0 {
+        // In a user namespace `/` may be nobody's.
+        let top = FileStatus::of(Path::new("/"))?.owner();
+        let mut way = folder.ancestors().filter_map(|part| FileStatus::of_entry(part).ok());
+        way.any(|part| ![own, top].contains(&part.owner()))
+    } else {
+        folder.ancestors().find_map(|part| FileStatus::of(part).ok()).is_some_and(|status| status.owner() != own)
+    };
+    if is_foreign { Err(io::Error::other("the folder belongs to another user")) } else { Ok(()) }
 }
 
 fn append(path: &Path, events: &[Event]) -> io::Result<()> {

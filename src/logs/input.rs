@@ -8,15 +8,21 @@ use std::time::SystemTime;
 
 use super::lines::{STAMP_END, STAMP_START};
 use crate::base::glob::Glob;
-use crate::platform::filesystem::FileStatus;
+use crate::platform::filesystem::{FileStatus, open_named};
 
 /// `**` goes this deep.
 const DEPTH: usize = 16;
 
+/// A longer entry of a journal is left out. Whoever writes to the journal may write one of any length.
+const LONGEST_ENTRY: u64 = 16 * 1024 * 1024;
+
 /// A place that lines come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
+    /// A regular file. What was found may be another user's, who can put a FIFO in its place: that is not waited for.
     File(PathBuf),
+    /// What is read to its end, however long that takes, because the operator named it: a FIFO, a terminal.
+    Pipe(PathBuf),
     /// Standard input.
     Stdin,
     /// The journal of a systemd unit.
@@ -27,7 +33,7 @@ impl Input {
     /// Its name in a report.
     pub fn name(&self) -> String {
         match self {
-            Self::File(path) => path.display().to_string(),
+            Self::File(path) | Self::Pipe(path) => path.display().to_string(),
             Self::Stdin => "standard input".into(),
             Self::Unit(unit) => format!("unit:{unit}"),
         }
@@ -128,19 +134,19 @@ fn is_rotation(tail: &[u8]) -> bool {
     }
 }
 
-/// Opens a file for reading; a folder is an error.
+/// Opens a regular file for reading.
 ///
 /// # Errors
-/// Those of `open(2)`.
+/// Those of `open(2)`; it is something else.
 pub fn open(path: &Path) -> io::Result<(File, FileStatus)> {
-    let file = File::open(path)?;
-    let meta = FileStatus::of_open(&file)?;
-    if meta.is_dir() {
+    if path.is_dir() {
         return Err(io::Error::new(
             io::ErrorKind::IsADirectory,
             "it is a folder: name the files in it, or a pattern in quotes",
         ));
     }
+    let file = open_named(path)?;
+    let meta = FileStatus::of_open(&file)?;
     Ok((file, meta))
 }
 
@@ -195,11 +201,15 @@ impl Journalctl {
     /// Takes the next entry; `false` at the end.
     fn next(&mut self) -> io::Result<bool> {
         self.line.clear();
-        if self.source.read_until(b'\n', &mut self.line)? == 0 {
+        if (&mut self.source).take(LONGEST_ENTRY).read_until(b'\n', &mut self.line)? == 0 {
             return self.end().map(|()| false);
         }
         self.out.clear();
         self.taken = 0;
+        if self.line.len() as u64 == LONGEST_ENTRY && !self.line.ends_with(b"\n") {
+            self.source.skip_until(b'\n')?;
+            return Ok(true);
+        }
         let Ok(entry) = serde_json::from_slice::<serde_json::Value>(&self.line) else { return Ok(true) };
         let micros: Option<i64> = entry["__REALTIME_TIMESTAMP"].as_str().and_then(|text| text.parse().ok());
         write_entry(&mut self.out, micros, &entry["MESSAGE"]);

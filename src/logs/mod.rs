@@ -27,7 +27,7 @@ use std::io::{self, Cursor, Read};
 
 use jiff::Timestamp;
 
-use crate::platform::filesystem::FileId;
+use crate::platform::filesystem::{FileId, FileStatus};
 use blocks::Span;
 use decompress::Compression;
 use event::LogEvent;
@@ -115,13 +115,17 @@ impl LogReading<'_> {
                 let limits = &self.query.limits;
                 self.stream(Box::new(Journalctl::open(unit, limits.since, limits.until)?), bytes)?;
             }
+            Input::Pipe(path) => {
+                let file = File::open(path)?;
+                if !self.seen.insert(FileStatus::of_open(&file)?.id()) {
+                    return Ok(false);
+                }
+                self.stream(decompress::unpack(file)?, bytes)?;
+            }
             Input::File(path) => {
                 let (file, meta) = input::open(path)?;
                 if !self.seen.insert(meta.id()) {
                     return Ok(false);
-                }
-                if !meta.is_file() {
-                    return self.stream(decompress::unpack(file)?, bytes).map(|()| true);
                 }
                 let head = sample(&file, 0)?;
                 let is_plain = Compression::of(&head) == Compression::Plain;

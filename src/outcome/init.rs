@@ -70,6 +70,9 @@ pub struct BotDraft {
     /// Who keeps it running, where it runs without a lock.
     #[serde(skip)]
     pub unlocked_under: Option<String>,
+    /// Who runs it, where that is another user than the one who asks.
+    #[serde(skip)]
+    pub other_user: Option<String>,
     /// The variable that has the URL of an engine, which could keep its lease: only proposed.
     #[serde(skip)]
     pub lease_env: Option<&'static str>,

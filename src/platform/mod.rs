@@ -223,7 +223,7 @@ pub mod advice {
     pub use crate::platform::host::advice::{
         CERTIFICATES, FOREIGN_HOLDER, FREE_SPACE, HIDDEN, HIDDEN_HOLDER, KILL, PROGRAM, PYTHON, SHELL, SHELLS_PID,
         SUDO_SHOWS_MORE, UNLESS_75, USE_SUDO, WITH_SUDO, as_root, as_user, edit, end, find_program, hide, list, make,
-        make_executable, manual, open_files_of, processes, proxies_of, remove, rights_of, typed_as_root, typed_here,
-        variable_of, with_sudo, with_variable, without_variable,
+        make_executable, manual, open_files_of, processes, proxies_of, remove, rights_of, typed_as_root, typed_as_user,
+        typed_here, variable_of, with_sudo, with_variable, without_variable,
     };
 }

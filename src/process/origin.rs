@@ -55,7 +55,7 @@ pub fn of_details(root: &Details) -> Origin {
 /// its `/proc/PID/cgroup`. What users start through cron or ssh is in those services' groups, and was not put there.
 pub fn is_put_by_root(cgroup: &str) -> bool {
     let is_roots = |unit: cgroup::Service| unit.user.is_none() && !cgroup::is_carrier(&unit.name);
-    cgroup::container(cgroup).is_some() || cgroup::unit(cgroup).is_some_and(is_roots)
+    cgroup::container(cgroup).is_some_and(|group| group.user.is_none()) || cgroup::unit(cgroup).is_some_and(is_roots)
 }
 
 /// The command that ends these processes by hand, as their own user if solobot may not signal them.

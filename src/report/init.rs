@@ -61,6 +61,7 @@ fn guessed(guess: &Guess) -> String {
 fn start(bot: &BotDraft, solobot: &dyn Fn(&str) -> String) -> Option<(String, String)> {
     bot.command.as_ref()?;
     let acquire = solobot(&format!("acquire {}", bot.name));
+    let acquire = bot.other_user.as_ref().map_or(acquire.clone(), |user| advice::typed_as_user(user, &acquire));
     match (bot.pids.as_slice(), &bot.unlocked_under) {
         ([], _) => Some((acquire, "start it".into())),
         ([_], None) => None,

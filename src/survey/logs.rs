@@ -260,7 +260,7 @@ mod tests {
         let found = of_manager(&pm2(Place::default()));
         let file = |name: &str| Input::File(home.path().join("logs").join(name));
         assert_eq!(found, [file("my-bot-error.log"), file("my-bot-out-3.log"), file("my-bot-out.log")]);
-        let container = Container { engine: Engine::Docker, id: "0123456789ab".into(), pod: None };
+        let container = Container { engine: Engine::Docker, id: "0123456789ab".into(), user: None, pod: None };
         assert_eq!(of_manager(&pm2(Place { container: Some(container), user: None })), []);
     }
 }

@@ -461,6 +461,24 @@ fn peak(test: &Test, line: &str) -> (Output, u64) {
     (output, test.read("peak").parse().unwrap())
 }
 
+/// A small file may unpack to any length, and ask for any room to do so.
+#[test]
+fn a_packed_log_takes_little_memory_whatever_it_unpacks_to() {
+    alone(|test| {
+        test.write("bomb.log.gz", gzipped(&format!("2026-01-10 15:27:14 ERROR {}{TEXT}\n", "x".repeat(64 << 20))));
+        let (output, peak) = peak(test, "conflicts --json bomb.log.gz");
+        assert_eq!(output.json()["totals"]["conflicts"], 1);
+        assert!(peak < 32 * 1024, "{peak} KiB");
+        // A frame of Zstandard that wants a window of 4 TB, of 2 GB: the limit is on what is got.
+        for window in [0xff, 21 << 3] {
+            test.write("bomb.log.zst", [&b"\x28\xb5\x2f\xfd\0"[..], &[window], b"\x03\0\0A"].concat());
+            let mut command = test.command("sh -c");
+            command.arg("ulimit -v 600000; exec \"$0\" conflicts bomb.log.zst").arg(env!("CARGO_BIN_EXE_solobot"));
+            test.start_command(command).finish().code(2).stderr_has(&["cannot read bomb.log.zst"]);
+        }
+    });
+}
+
 /// An error a day for 54 years: with every quiet hour in between that would be half a million, and 700 MB.
 #[test]
 fn quiet_hours_of_decades_are_not_all_listed() {

@@ -9,7 +9,7 @@ use crate::harness::{Background, Test, alone, wait_until};
 use crate::scenes::{by_hand, launch};
 
 /// cron's tables, of our own: the machine's say nothing here.
-fn own_tables(test: &Test) {
+pub fn own_tables(test: &Test) {
     for folder in ["/var/spool/cron", "/etc/cron.d"] {
         test.mount("tmpfs", "mode=755,size=1m", folder);
     }

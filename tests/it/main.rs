@@ -12,6 +12,7 @@ mod standin;
 mod acquire;
 mod agreement;
 mod alerts;
+mod as_root;
 mod bad_paths;
 mod bad_records;
 mod blind;

@@ -233,25 +233,37 @@ fn every_code_of_doctor_has_a_section() {
     assert!(missing.is_empty(), "docs/src/troubleshooting.md: no section `### CODE` for {missing:?}");
 }
 
+/// The files of this module: of the tests here, or of the library (`settings::trust::tests` may be a file or a part of one).
+fn sources_of(module: &str) -> Vec<String> {
+    let path = module.replace("::", "/");
+    let stem = path.strip_suffix("/tests").unwrap_or(&path);
+    let library = [format!("src/{path}.rs"), format!("src/{stem}.rs"), format!("src/{stem}/mod.rs")];
+    let names = [format!("tests/it/{path}.rs"), format!("tests/it/{path}/mod.rs")].into_iter().chain(library);
+    names.filter_map(|name| fs::read_to_string(root().join(name)).ok()).collect()
+}
+
 #[test]
 fn every_promise_names_a_test_that_exists() {
     let mut count = 0;
-    for name in ["safety.md", "comparison.md", "platforms.md"] {
+    for name in ["safety.md", "threats.md", "comparison.md", "platforms.md"] {
         let text = page(name);
         for span in text.split('`').skip(1).step_by(2) {
             let Some((module, function)) = span.rsplit_once("::") else { continue };
             count += 1;
-            let module = root().join("tests/it").join(module.replace("::", "/"));
-            let file = module.with_extension("rs");
-            let file = if file.exists() { file } else { module.join("mod.rs") };
-            let source =
-                fs::read_to_string(&file).unwrap_or_else(|error| panic!("{name}: {span}: {}: {error}", file.display()));
-            assert!(source.contains(&format!("#[test]\nfn {function}()")), "docs/src/{name}: there is no test {span}");
+            let sources = sources_of(module);
+            assert!(!sources.is_empty(), "docs/src/{name}: {span}: no such file");
+            let is_test = |source: &String| {
+                let lines: Vec<&str> = source.lines().map(str::trim).collect();
+                lines.windows(2).any(|pair| pair[0] == "#[test]" && pair[1].starts_with(&format!("fn {function}()")))
+            };
+            assert!(sources.iter().any(is_test), "docs/src/{name}: there is no test {span}");
         }
-        // Each row of a table of promises names one.
-        let unproved =
-            text.lines().filter(|line| name == "safety.md" && line.starts_with("| ") && !line.contains("::"));
-        let unproved: Vec<&str> = unproved.filter(|line| *line != "| promise | test |").collect();
+        // Each row of a table of promises, or of threats, names one.
+        let is_proof = |line: &&str| !line.contains("::") && !line.contains("scene") && !line.starts_with("| `src/");
+        let unproved = text.lines().filter(|line| line.starts_with("| ") && is_proof(line));
+        let unproved = unproved.filter(|_| ["safety.md", "threats.md"].contains(&name));
+        let heads = ["| promise | test |", "| threat | what is done | test |", "| file or folder | blocks | for |"];
+        let unproved: Vec<&str> = unproved.filter(|line| !heads.contains(line)).collect();
         assert!(unproved.is_empty(), "no test shows: {unproved:#?}");
     }
     assert!(count > 30, "only {count} names were looked at");

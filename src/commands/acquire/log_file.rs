@@ -4,8 +4,9 @@
 //! keeps its name and its inode. When it has become too long, it is copied to `FILE.1`, then emptied. A line that the bot writes
 //! in the few microseconds between the two is lost.
 //!
-//! Invariant: only one solobot shortens a file, the one that has its `flock(2)`; and no file that another user may have planted
-//! is written to.
+//! Invariant: only one solobot shortens a file, the one that has its `flock(2)`; no file that another user may have planted is
+//! written to; and nothing is written outside of the folder that the log was in at first, whatever its path names by now: root may
+//! log into a user's folder, and the user may put a link in that folder's place.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -35,6 +36,8 @@ const SHOWN_LINES: usize = 10;
 /// The log of the bot that this solobot runs.
 pub struct LogFile {
     path: PathBuf,
+    folder: Folder,
+    name: OsString,
     /// With the flock: COMMAND gets another description of the file, and does not keep the flock of a solobot that has ended.
     file: File,
     next: Instant,
@@ -47,8 +50,9 @@ impl LogFile {
     /// # Errors
     /// It cannot be opened or written; it is no file of ours; another solobot has it.
     pub fn take(path: &Path) -> Result<Self, Error> {
-        let file = open(path)?;
         let not_opened = |source| AcquireError::LogNotOpened { path: path.to_owned(), source };
+        let (folder, name) = Folder::of(path).map_err(not_opened)?;
+        let file = open(&folder, &name, path)?;
         let until = Instant::now() + LOOKED_AT;
         while !filesystem::flock(&file, Flock::TryExclusive).map_err(not_opened)? {
             if Instant::now() >= until {
@@ -56,7 +60,7 @@ impl LogFile {
             }
             thread::sleep(LOOKED_AT / 10);
         }
-        Ok(Self { path: path.to_owned(), file, next: Instant::now(), is_said: false })
+        Ok(Self { path: path.to_owned(), folder, name, file, next: Instant::now(), is_said: false })
     }
 
     /// The same file once more, for COMMAND to write to.
@@ -64,7 +68,7 @@ impl LogFile {
     /// # Errors
     /// As [`LogFile::take`].
     pub fn for_command(&self) -> Result<File, Error> {
-        open(&self.path)
+        open(&self.folder, &self.name, &self.path)
     }
 
     /// When to look at its size.
@@ -88,12 +92,12 @@ impl LogFile {
         if status.len() < LONGEST {
             return Ok(());
         }
-        let (folder, name) = Folder::of(&self.path)?;
-        let new = with_end(&name, ".new");
+        let Self { folder, name, .. } = self;
+        let new = with_end(name, ".new");
         let _ = folder.remove(&new);
         let mut copy = folder.create(&new)?;
         let copied = copy.set_permissions(status.permissions()).and_then(|()| append(&self.file, 0, &mut copy));
-        let copied = copied.and_then(|copied| folder.replace(&new, &with_end(&name, ".1")).map(|()| copied));
+        let copied = copied.and_then(|copied| folder.replace(&new, &with_end(name, ".1")).map(|()| copied));
         let copied = copied.inspect_err(|_| {
             let _ = folder.remove(&new);
         })?;
@@ -130,19 +134,20 @@ fn with_end(name: &OsStr, end: &str) -> OsString {
 /// # Errors
 /// As [`LogFile::take`].
 pub fn prepare(path: &Path) -> Result<u64, Error> {
-    let file = open(path)?;
-    let status = FileStatus::of_open(&file);
-    Ok(status.map_err(|source| AcquireError::LogNotOpened { path: path.to_owned(), source })?.len())
+    let not_opened = |source| AcquireError::LogNotOpened { path: path.to_owned(), source };
+    let (folder, name) = Folder::of(path).map_err(not_opened)?;
+    let file = open(&folder, &name, path)?;
+    Ok(FileStatus::of_open(&file).map_err(not_opened)?.len())
 }
 
-fn open(path: &Path) -> Result<File, Error> {
+fn open(folder: &Folder, name: &OsStr, path: &Path) -> Result<File, Error> {
     let refuse = |why: &'static str| Err(AcquireError::NotALog { path: path.to_owned(), why }.into());
-    let file = match open_or_create(path) {
+    let not_opened = |source| AcquireError::LogNotOpened { path: path.to_owned(), source };
+    let file = match open_or_create(folder, name) {
         Err(error) if filesystem::is_link_refusal(&error) => return refuse("it is a symbolic link"),
-        opened => opened.map_err(|source| AcquireError::LogNotOpened { path: path.to_owned(), source })?,
+        opened => opened.map_err(not_opened)?,
     };
-    let status =
-        FileStatus::of_open(&file).map_err(|source| AcquireError::LogNotOpened { path: path.to_owned(), source })?;
+    let status = FileStatus::of_open(&file).map_err(not_opened)?;
     if status.kind() != FileKind::Plain {
         return refuse("it is not a regular file");
     }
@@ -150,25 +155,20 @@ fn open(path: &Path) -> Result<File, Error> {
         return refuse("it has more than one name (a hard link)");
     }
     let (own, owner) = (user::effective_uid(), status.owner());
-    let is_planted =
-        || path.parent().and_then(|folder| FileStatus::of(folder).ok()).is_none_or(|it| it.is_writable_by_all());
+    let is_planted = || folder.status().map_or(true, |it| it.is_writable_by_all());
     if owner != own && owner != 0 && (own != 0 || is_planted()) {
         return refuse("it belongs to another user");
     }
     Ok(file)
 }
 
-fn open_or_create(path: &Path) -> io::Result<File> {
-    let open = || filesystem::careful_open().append(true).read(true).open(path);
-    match open() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let (folder, name) = Folder::of(path)?;
-            match folder.create(&name) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-                // To append, it has to be opened again.
-                _ => open(),
-            }
-        }
+fn open_or_create(folder: &Folder, name: &OsStr) -> io::Result<File> {
+    match folder.append(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match folder.create(name) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            // To append, it has to be opened again.
+            _ => folder.append(name),
+        },
         opened => opened,
     }
 }

@@ -100,6 +100,7 @@ fn of_running(bot: &RunningBot) -> BotDraft {
     entry.args = Some(first.args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect());
     entry.unlocked_under = (!bot.is_locked).then(|| first.origin.to_string());
     entry.command = Some(bot.argv.clone());
+    entry.other_user.clone_from(&bot.other_user);
     put_token(&mut entry, bot.token.as_ref());
     if let Some(lock) = &bot.lock {
         put_lock(&mut entry, lock, &bot.program.default_lock_dir(&bot.cwd));
@@ -169,6 +170,7 @@ fn bare(program: &Program, dir: &Path) -> BotDraft {
         evidence: Vec::new(),
         doubtful: false,
         unlocked_under: None,
+        other_user: None,
         lease_env: None,
         called: program.short_name(),
     }

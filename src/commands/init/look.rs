@@ -13,6 +13,7 @@ use crate::lock::state::State;
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::Identity;
 use crate::platform::proc::Handle;
+use crate::platform::user;
 use crate::process::argv::{self, has_script_extension};
 use crate::process::details::Details;
 use crate::process::instance::{EnvFileToken, Instance};
@@ -80,6 +81,8 @@ pub struct RunningBot {
     pub lease_env: Option<&'static str>,
     /// Its lock, if it has one that is not solobot's default.
     pub lock: Option<Lock>,
+    /// Who runs the oldest instance, where that is another user than the one who asks.
+    pub other_user: Option<String>,
     /// Whether the oldest instance runs under a lock.
     pub is_locked: bool,
     /// The systemd unit that starts it.
@@ -200,6 +203,7 @@ fn bot_of(bot: &FoundBot) -> Option<RunningBot> {
         token: token_place(first, &program.default_lock_dir(&cwd)),
         lease_env: first.members.iter().find_map(|member| lease_place::in_process(member.pid)),
         lock: lock_of(bot),
+        other_user: first.uid.filter(|&uid| uid != user::effective_uid()).map(user::name),
         is_locked: !bot.locks.own.state.holders().is_empty(),
         argv: argv.unwrap_or_default(),
         instances: bot.found.instances.clone(),

@@ -79,7 +79,9 @@ impl Expected for Error {
             Self::Declined => vec!["to restart it without a question: solobot restart --yes …".into()],
             Self::NotStopped { typed, .. } => vec![look(typed)],
             Self::ManagerFailed { command, typed, .. } => {
-                vec![advice::as_root("if that needs other rights", command), look(typed)]
+                let is_by_sudo = command.starts_with("sudo ");
+                let as_root = (!is_by_sudo).then(|| advice::as_root("if that needs other rights", command));
+                as_root.into_iter().chain([look(typed)]).collect()
             }
         }
     }

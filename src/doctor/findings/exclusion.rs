@@ -8,7 +8,7 @@ use crate::lock::coverage::LockCoverage;
 use crate::lock::state::State;
 use crate::platform::advice;
 use crate::platform::locks::TABLE;
-use crate::survey::evidence::facts::{BotFacts, Facts, LockEvidence, SeenInstance};
+use crate::survey::evidence::facts::{BotFacts, Facts, LockEvidence, SeenInstance, run_by};
 
 /// Instances take no lock because a variable says that one is held for them, but none is.
 pub fn leaked_skip_variable(facts: &Facts) -> Vec<Finding> {
@@ -83,7 +83,7 @@ fn unlocked(bot: &BotFacts, seen: &[&SeenInstance], facts: &Facts) -> Finding {
     };
     let state = lock.map(|lock| format!("lock {}: {}", lock.facts.path.display(), holder_of(lock)));
     let other = other_lock(first).zip(bot.select.as_ref());
-    let acquire = bot.acquire(first.instance.typed.as_deref());
+    let acquire = bot.acquire(first.instance.typed.as_deref(), first.other_user.as_deref());
     let edit = first.origin().manager.edit();
     let shown = other.as_ref().map(|(file, select)| format!("solobot status {select} --lock {}", typed(&file.path)));
     let (advice, command) = match (&other, acquire, edit) {
@@ -158,9 +158,11 @@ fn pidfile(bot: &BotFacts, lock: &LockEvidence) -> Option<Finding> {
         (format!("{path} is only a PID file: it names PID {pid}, which does not hold the lock"), why)
     };
     let fix = if is_lock && !bot.has_program {
-        claimant.typed.as_ref().map(|command| format!("solobot acquire -- {command}"))
+        let acquire =
+            |command: &String| run_by(claimant.other_user.as_deref(), format!("solobot acquire -- {command}"));
+        claimant.typed.as_ref().map(acquire)
     } else {
-        bot.acquire(claimant.typed.as_deref())
+        bot.acquire(claimant.typed.as_deref(), claimant.other_user.as_deref())
     };
     Some(finding(level, summary).shown_by([command, why]).fixed_by(fix))
 }
@@ -188,7 +190,7 @@ pub fn fcntl_lock(facts: &Facts) -> Vec<Finding> {
                 )
                 .shown_by(also)
                 .about(lock.fcntl.iter().map(|one| one.process.pid))
-                .fixed_by(bot.acquire(lock.fcntl[0].typed.as_deref()))
+                .fixed_by(bot.acquire(lock.fcntl[0].typed.as_deref(), lock.fcntl[0].other_user.as_deref()))
         })
         .collect()
 }

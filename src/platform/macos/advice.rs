@@ -3,7 +3,7 @@
 pub use crate::platform::unix::advice::{
     CERTIFICATES, FOREIGN_HOLDER, FREE_SPACE, KILL, PROGRAM, PYTHON, SHELL, SHELLS_PID, SUDO_SHOWS_MORE, UNLESS_75,
     USE_SUDO, WITH_SUDO, as_root, as_user, edit, end, find_program, hide, list, make, make_executable, manual,
-    processes, remove, rights_of, typed_as_root, typed_here, with_sudo, with_variable, without_variable,
+    processes, remove, rights_of, typed_as_root, typed_as_user, typed_here, with_sudo, with_variable, without_variable,
 };
 
 /// Why other users' processes may be missing from everything.

@@ -2,7 +2,6 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -127,10 +126,8 @@ pub fn is_link_refusal(error: &io::Error) -> bool {
 /// # Errors
 /// EMFILE.
 pub fn renumber(file: &File, lowest: i32) -> io::Result<File> {
-    let above = |lowest| fcntl(file, FcntlArg::F_DUPFD_CLOEXEC(lowest));
-    let number = above(lowest).or_else(|_| above(3))?;
-    // SAFETY: fcntl just made this descriptor for us.
-    Ok(File::from(unsafe { OwnedFd::from_raw_fd(number) }))
+    let above = |lowest| rustix::io::fcntl_dupfd_cloexec(file, lowest);
+    Ok(above(lowest).or_else(|_| above(3))?.into())
 }
 
 /// Whether the descriptor was opened for writing.

@@ -54,6 +54,14 @@ impl Folder {
         self.open(name, OFlags::RDWR)
     }
 
+    /// The same for reading, and for writing at the file's end.
+    ///
+    /// # Errors
+    /// Those of `open(2)`.
+    pub fn append(&self, name: &OsStr) -> io::Result<File> {
+        self.open(name, OFlags::RDWR | OFlags::APPEND)
+    }
+
     /// Creates a file in it, which is not there yet. What root creates in a user's own folder is given to that user, who
     /// could not use it otherwise.
     ///

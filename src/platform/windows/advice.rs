@@ -51,6 +51,11 @@ pub fn typed_as_root(command: &str) -> String {
     format!("{command}  # in a terminal that runs as administrator")
 }
 
+/// A command for another user.
+pub fn typed_as_user(user: &str, command: &str) -> String {
+    format!("{command}  # in a terminal of {user}")
+}
+
 /// A hint: a purpose, and a command for another user.
 pub fn as_user(purpose: &str, user: &str, command: &str) -> String {
     format!("{purpose}, in a terminal of {user}: {command}")

@@ -78,6 +78,14 @@ impl Folder {
         refuse_link(careful_open().read(true).write(true).open(self.path_of(name))?)
     }
 
+    /// The same for reading, and for writing at the file's end.
+    ///
+    /// # Errors
+    /// Those of `CreateFileW`; it is a symbolic link.
+    pub fn append(&self, name: &OsStr) -> io::Result<File> {
+        refuse_link(careful_open().read(true).append(true).open(self.path_of(name))?)
+    }
+
     /// Creates a file in it, which is not there yet.
     ///
     /// # Errors

@@ -11,8 +11,23 @@ pub struct Service {
     pub user: Option<u32>,
 }
 
-/// The container of a process, by its engine and its id of 64 hexadecimal digits; the innermost, if there are several.
-pub fn container(text: &str) -> Option<(Engine, &str)> {
+/// A container, as the cgroup path shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContainerGroup<'a> {
+    pub engine: Engine,
+    /// 64 hexadecimal digits.
+    pub id: &'a str,
+    /// The uid of the user manager below which it lies; `None` for the system's.
+    pub user: Option<u32>,
+}
+
+/// The user whose part of the tree begins with this name. Below it that user gives what names they like.
+fn user_of(part: &str) -> Option<u32> {
+    part.strip_prefix("user@")?.strip_suffix(".service")?.parse().ok()
+}
+
+/// The container of a process; the innermost, if there are several.
+pub fn container(text: &str) -> Option<ContainerGroup<'_>> {
     let parts: Vec<&str> = text.lines().flat_map(|line| path(line).split('/')).collect();
     let in_kubernetes = parts.iter().any(|part| part.starts_with("kubepods"));
     parts.iter().enumerate().rev().find_map(|(at, part)| {
@@ -31,7 +46,7 @@ pub fn container(text: &str) -> Option<(Engine, &str)> {
             "" if before == "libpod_parent" || before.starts_with("libpod") => Engine::Podman,
             _ => return None,
         };
-        Some((engine, id))
+        Some(ContainerGroup { engine, id, user: parts[..at].iter().find_map(|part| user_of(part)) })
     })
 }
 
@@ -45,8 +60,8 @@ pub fn unit(text: &str) -> Option<Service> {
     let mut user = None;
     let mut found = None;
     for part in path.split('/') {
-        if let Some(uid) = part.strip_prefix("user@").and_then(|rest| rest.strip_suffix(".service")) {
-            user = uid.parse().ok();
+        if user.is_none() && user_of(part).is_some() {
+            user = user_of(part);
             found = None;
         } else if part.ends_with(".service") {
             found = Some(part);
@@ -121,10 +136,24 @@ mod tests {
             (format!("0::/kubepods/besteffort/pod1/{}\n", id()), Engine::Kubernetes),
             (format!("0::/system.slice/crio-{}.scope\n", id()), Engine::Kubernetes),
         ] {
-            assert_eq!(container(&text), Some((engine, id().as_str())), "{text}");
+            assert_eq!(container(&text), Some(ContainerGroup { engine, id: &id(), user: None }), "{text}");
         }
         for text in ["0::/\n", "0::/user.slice/user-1000.slice/session-3.scope\n", "", "rubbish"] {
             assert_eq!(container(text), None, "{text}");
+        }
+    }
+
+    /// Users make groups of any name below their own manager's: those are no units and no containers of the system.
+    #[test]
+    fn below_a_user_manager_everything_is_that_users() {
+        let below = "0::/user.slice/user-1000.slice/user@1000.service";
+        for names in ["app.slice/nginx.service", "user@x.service/nginx.service", "user@0.service/nginx.service"] {
+            let service = Service { name: "nginx.service".into(), user: Some(1000) };
+            assert_eq!(unit(&format!("{below}/{names}\n")), Some(service), "{names}");
+        }
+        for names in ["docker-", "user@0.service/docker-"] {
+            let text = format!("{below}/{names}{}.scope\n", id());
+            assert_eq!(container(&text).and_then(|group| group.user), Some(1000), "{names}");
         }
     }
 

@@ -40,6 +40,8 @@ pub struct AncestorFacts {
     pub argv: Vec<OsString>,
     /// Its working folder, where it can be read.
     pub cwd: Option<PathBuf>,
+    /// Its real uid, where it can be read.
+    pub uid: Option<u32>,
     /// Its user's name, if solobot runs as another user and may not signal it.
     pub owner: Option<String>,
     /// Whether solobot descends from it too.
@@ -192,6 +194,7 @@ fn link(process: &Details, running: &[RunningService]) -> AncestorFacts {
         log: if starter == Starter::Solobot { background_log(pid) } else { None },
         starter,
         argv: process.argv.clone(),
+        uid: proc::owner(pid),
         owner: foreign_owner(pid),
         is_ours: own().ancestors.contains(&pid),
         service: service_role(pid, running),
@@ -263,7 +266,7 @@ fn own() -> &'static OwnAncestry {
     OWN.get_or_init(|| {
         let text = Handle::open(own_pid()).map(|own| own.cgroup()).unwrap_or_default();
         let ancestors = ancestry().skip(1).collect();
-        OwnAncestry { ancestors, container: cgroup::container(&text).map(|(_, id)| id.to_owned()) }
+        OwnAncestry { ancestors, container: cgroup::container(&text).map(|group| group.id.to_owned()) }
     })
 }
 

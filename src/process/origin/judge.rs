@@ -47,7 +47,7 @@ fn has_adopted(link: &AncestorFacts, facts: &OriginFacts) -> bool {
 
 fn by_ancestor(facts: &OriginFacts, link: &AncestorFacts, above: &[AncestorFacts]) -> Option<Origin> {
     let script = || Script { name: name_of(link), owner: link.owner.clone(), instance: facts.pid };
-    let place = || Place { container: foreign_container(facts), user: None };
+    let place = || place_of(link, facts);
     if let Some((manager, evidence)) = by_service(link) {
         return Some(Origin { manager, evidence, pid: Some(link.pid), ..Origin::unknown() });
     }
@@ -62,10 +62,10 @@ fn by_ancestor(facts: &OriginFacts, link: &AncestorFacts, above: &[AncestorFacts
         Starter::Loop => Manager::Loop(script()),
         Starter::Other | Starter::ServiceKeeper => Manager::Parent(script()),
         Starter::TaskScheduler => Manager::TaskScheduler,
-        Starter::Pm2 { home } => pm2(home, facts),
+        Starter::Pm2 { home } => pm2(home, facts, place()),
         // PID 1 of a container gets the orphans of its children.
         Starter::Supervisord if link.pid == 1 && facts.parent == 1 && !facts.leads_group => return None,
-        Starter::Supervisord => supervisord(facts, place()),
+        Starter::Supervisord => supervisord(link, facts, place()),
         Starter::Runsv => Manager::Runit(service(link, place())),
         Starter::S6 => Manager::S6(service(link, place())),
         Starter::Cron => Manager::Cron(Place { user: foreign_user(facts), ..place() }),
@@ -202,7 +202,17 @@ fn foreign_user(facts: &OriginFacts) -> Option<u32> {
     facts.uid.filter(|&uid| uid != facts.own_uid)
 }
 
-fn pm2(home: &str, facts: &OriginFacts) -> Manager {
+/// Where to type a manager's command: as the manager's user. Its tool reads and writes in the manager's folder, and what lies
+/// there may be made for root to fall for. Root's own manager is reached by whoever may.
+fn place_of(manager: &AncestorFacts, facts: &OriginFacts) -> Place {
+    let container = foreign_container(facts);
+    let is_others = |uid: &u32| *uid != 0 && *uid != facts.own_uid;
+    // The users of a container are others.
+    let user = manager.uid.filter(|uid| container.is_none() && is_others(uid));
+    Place { container, user }
+}
+
+fn pm2(home: &str, facts: &OriginFacts, place: Place) -> Manager {
     // Fork mode has `pm_id` in the environment, cluster mode keeps everything in one JSON object.
     let cluster: Option<serde_json::Value> =
         environment(facts, "pm2_env").and_then(|text| serde_json::from_str(&text).ok());
@@ -214,7 +224,8 @@ fn pm2(home: &str, facts: &OriginFacts) -> Manager {
     let name = of("name");
     let is_off = of("autorestart").is_some_and(|value| value == "false") || is_off_in_dump(facts, name.as_deref());
     let restarts = of("restart_time").and_then(|count| count.parse().ok());
-    let place = Place { container: foreign_container(facts), user: foreign_user(facts) };
+    let user = if place.container.is_some() { foreign_user(facts) } else { place.user };
+    let place = Place { user, ..place };
     Manager::Pm2 { home: home.to_owned(), id: of("pm_id"), name, autorestart: !is_off, restarts, place }
 }
 
@@ -227,10 +238,15 @@ fn is_off_in_dump(facts: &OriginFacts, name: Option<&str>) -> bool {
     entry.and_then(|entry| entry.get("autorestart")?.as_bool()) == Some(false)
 }
 
-fn supervisord(facts: &OriginFacts, place: Place) -> Manager {
+/// The variables are the process's own, which may write into them what it likes. So they name one process of supervisord, and
+/// never all of a group or all there are; and where supervisord is another user's, they do not send its password to a server.
+fn supervisord(manager: &AncestorFacts, facts: &OriginFacts, place: Place) -> Manager {
+    let is_one = |name: &String| name != "all" && !name.contains('*');
     let group = text(facts, "SUPERVISOR_GROUP_NAME");
-    let process = text(facts, "SUPERVISOR_PROCESS_NAME").map(|process| SupervisorProcess { group, process });
-    Manager::Supervisord { process, server: text(facts, "SUPERVISOR_SERVER_URL"), place }
+    let process = text(facts, "SUPERVISOR_PROCESS_NAME").filter(is_one);
+    let process = process.map(|process| SupervisorProcess { group, process });
+    let is_its = |server: &String| manager.uid == facts.uid || server.starts_with("unix://");
+    Manager::Supervisord { process, server: text(facts, "SUPERVISOR_SERVER_URL").filter(is_its), place }
 }
 
 fn service(link: &AncestorFacts, place: Place) -> ServiceFolder {
@@ -261,12 +277,13 @@ fn tmux(server: &AncestorFacts, facts: &OriginFacts, place: Place) -> Manager {
 
 /// The container of the instance, unless it is solobot's own and the instance is not what keeps it running.
 fn foreign_container(facts: &OriginFacts) -> Option<Container> {
-    let (engine, id) = cgroup::container(&facts.cgroup)?;
+    let cgroup::ContainerGroup { engine, id, user } = cgroup::container(&facts.cgroup)?;
     let is_ours = facts.own_container.as_deref() == Some(id) && facts.pid != 1;
     let short = id.get(..12).unwrap_or(id).to_owned();
     (!is_ours).then(|| Container {
         engine,
         id: short,
+        user: user.filter(|&user| user != facts.own_uid),
         pod: text(facts, "HOSTNAME").filter(|_| engine == Engine::Kubernetes),
     })
 }

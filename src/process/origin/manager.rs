@@ -456,7 +456,7 @@ mod tests {
     use super::*;
 
     fn inside() -> Place {
-        let container = Container { engine: Engine::Docker, id: "0123456789ab".into(), pod: None };
+        let container = Container { engine: Engine::Docker, id: "0123456789ab".into(), user: None, pod: None };
         Place { container: Some(container), user: None }
     }
 
@@ -517,7 +517,7 @@ mod tests {
         assert_eq!(Manager::Cron(Place::default()).stop().unwrap(), "crontab -e");
         assert_eq!(Manager::Cron(inside()).stop().unwrap(), "docker exec -it 0123456789ab crontab -e");
         for engine in [Engine::Docker, Engine::Podman] {
-            let container = Container { engine, id: "0123456789ab".into(), pod: None };
+            let container = Container { engine, id: "0123456789ab".into(), user: None, pod: None };
             let stop = format!("{} stop 0123456789ab", engine.as_str());
             assert_eq!(Manager::Container(container).stop(), Some(stop));
         }
@@ -534,7 +534,7 @@ mod tests {
             is_left_over,
             restarts: None,
         };
-        let container = |engine| Container { engine, id: "0123456789ab".into(), pod: None };
+        let container = |engine| Container { engine, id: "0123456789ab".into(), user: None, pod: None };
         let launchd = Manager::Launchd {
             label: "com.example.bot".into(),
             domain: LaunchDomain::Agent(501),

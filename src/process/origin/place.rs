@@ -10,6 +10,8 @@ pub struct Container {
     pub engine: Engine,
     /// The first 12 digits of its id.
     pub id: String,
+    /// The user whose container it is, if that is neither the system's nor solobot's own.
+    pub user: Option<u32>,
     /// In Kubernetes: the pod's name, where the environment tells it.
     pub pod: Option<String>,
 }
@@ -35,8 +37,13 @@ impl Container {
         match self.engine {
             Engine::Kubernetes if verb == "stop" => Some("kubectl scale --replicas=0 deployment/NAME".to_owned()),
             Engine::Kubernetes => None,
-            engine => Some(format!("{} {verb} {}", engine.as_str(), self.id)),
+            engine => Some(format!("{}{} {verb} {}", self.sudo(), engine.as_str(), self.id)),
         }
+    }
+
+    /// Before its runtime's command.
+    fn sudo(&self) -> String {
+        self.user.map_or_else(String::new, |uid| format!("sudo -u '#{uid}' "))
     }
 }
 
@@ -82,8 +89,8 @@ impl Place {
                 line.push(format!("kubectl {exec} {pod} --"));
                 line.extend(set.map(|set| format!("env {set}")));
             }
-            Some(Container { engine, id, .. }) => {
-                line.push(format!("{} {exec}", engine.as_str()));
+            Some(container @ Container { engine, id, .. }) => {
+                line.push(format!("{}{} {exec}", container.sudo(), engine.as_str()));
                 line.extend(user.map(|uid| format!("-u {uid}")));
                 line.extend(set.map(|set| format!("-e {set}")));
                 line.push(id.clone());
@@ -111,7 +118,7 @@ mod tests {
     use super::*;
 
     fn inside(engine: Engine, user: Option<u32>) -> Place {
-        let container = Container { engine, id: "0123456789ab".into(), pod: Some("bot-7".into()) };
+        let container = Container { engine, id: "0123456789ab".into(), user: None, pod: Some("bot-7".into()) };
         Place { container: Some(container), user }
     }
 

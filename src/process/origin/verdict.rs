@@ -171,7 +171,7 @@ mod tests {
             place: Place::default(),
         };
         let folder = || ServiceFolder { name: None, folder: None, place: Place::default() };
-        let container = Container { engine: Engine::Docker, id: "0123456789ab".into(), pod: None };
+        let container = Container { engine: Engine::Docker, id: "0123456789ab".into(), user: None, pod: None };
         let supervisord = Manager::Supervisord { process: None, server: None, place: Place::default() };
         for manager in
             [pm2(true), supervisord, Manager::Runit(folder()), Manager::S6(folder()), Manager::Container(container)]

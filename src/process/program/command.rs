@@ -3,11 +3,10 @@
 //! Wrappers are read through, `PATH` and shebangs are looked up, and `package.json` for `npm start`.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::platform::filesystem::open_regular;
+use crate::platform::filesystem::{open_named, open_regular, read_bounded};
 use crate::platform::proc;
 use crate::platform::words::{names_folder, os_str, started_file};
 
@@ -17,6 +16,8 @@ use super::{Args, NamedBy, Program, absolute};
 
 /// No shell script that starts a bot is longer.
 const LARGEST_SCRIPT: u64 = 64 * 1024;
+/// A longer `package.json` is not read.
+const LARGEST_PACKAGE: u64 = 1024 * 1024;
 /// How deep wrappers may be nested: more than anyone needs, and a package script may call itself.
 pub(super) const DEEPEST: usize = 12;
 
@@ -217,8 +218,9 @@ fn package_script(command: &[OsString], cwd: &Path) -> Option<String> {
         "run" | "run-script" => words.get(at + 2)?,
         name => name,
     };
-    let text = fs::read_to_string(cwd.join("package.json")).ok()?;
-    let package: serde_json::Value = serde_json::from_str(&text).ok()?;
+    // The folder may be another user's, who can put a FIFO there.
+    let text = read_bounded(open_named(&cwd.join("package.json")).ok()?, LARGEST_PACKAGE).ok()?;
+    let package: serde_json::Value = serde_json::from_slice(&text).ok()?;
     Some(package.get("scripts")?.get(name)?.as_str()?.to_owned())
 }
 

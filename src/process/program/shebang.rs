@@ -1,11 +1,11 @@
 //! The interpreter that the first line of a file names.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::io::Read;
 use std::path::Path;
 
 use super::super::argv::{self, Runner};
+use crate::platform::filesystem::open_named;
 use crate::platform::words::os_str;
 
 /// Whether a shell runs this script.
@@ -36,11 +36,8 @@ pub fn is_script(first: &[u8]) -> bool {
 
 /// The first line of a file, as far as the kernel would look at it; `None` where there is none.
 pub fn first_line(path: &Path) -> Option<Vec<u8>> {
-    // A FIFO would block.
-    if !path.is_file() {
-        return None;
-    }
     let mut start = [0_u8; 256];
-    let count = fs::File::open(path).ok()?.read(&mut start).ok()?;
+    // A FIFO would block.
+    let count = open_named(path).ok()?.read(&mut start).ok()?;
     Some(start.get(..count)?.split(|&byte| byte == b'\n').next()?.to_vec())
 }

@@ -15,6 +15,7 @@ use crate::lock::carriers::LockedFile;
 use crate::lock::coverage::LockCoverage;
 use crate::lock::state;
 use crate::platform::identity::Identity;
+use crate::platform::{advice, proc, user};
 use crate::process::details::{Details, command_line};
 use crate::process::instance::Instance;
 use crate::process::keep::{self, Keep, KeepFacts};
@@ -121,6 +122,8 @@ pub struct SeenInstance {
     pub listeners: Vec<i32>,
     /// solobot runs inside of it.
     pub is_around_us: bool,
+    /// Its user's name, where that is not ours.
+    pub other_user: Option<String>,
 }
 
 /// A sign of what started an instance.
@@ -173,12 +176,32 @@ pub struct NamedProcess {
     pub command: String,
     /// The same as it can be typed; `None` where it shows a title instead.
     pub typed: Option<String>,
+    /// Its user's name, where that is not ours.
+    pub other_user: Option<String>,
 }
 
 impl NamedProcess {
     pub fn of(details: &Details) -> Self {
-        Self { process: details.identity, command: command_line(&details.argv), typed: details.typed() }
+        Self {
+            process: details.identity,
+            command: command_line(&details.argv),
+            typed: details.typed(),
+            other_user: other_user(proc::owner(details.identity.pid)),
+        }
     }
+}
+
+/// A command for this user, or for whoever asks.
+pub fn run_by(other_user: Option<&str>, command: String) -> String {
+    match other_user {
+        Some(user) => advice::typed_as_user(user, &command),
+        None => command,
+    }
+}
+
+/// A user's name, unless that user is the one who asks.
+pub fn other_user(uid: Option<u32>) -> Option<String> {
+    uid.filter(|&uid| uid != user::effective_uid()).map(user::name)
 }
 
 /// A process whose descriptor carries the flock.
@@ -330,9 +353,10 @@ impl BotFacts {
         is_named.then(|| format!("solobot {}", words.into_iter().flatten().collect::<Vec<_>>().join(" ")))
     }
 
-    /// The subcommand that runs this COMMAND under its lock; `None` where nothing tells what COMMAND is.
-    pub fn acquire(&self, command: Option<&str>) -> Option<String> {
-        Some(format!("{} -- {}", self.solobot("acquire")?, command?))
+    /// The subcommand that runs this COMMAND under its lock; `None` where nothing tells what COMMAND is. What another user runs
+    /// is to be run by that user again, and not with our rights: anybody can give a program of theirs the look of a bot.
+    pub fn acquire(&self, command: Option<&str>, other_user: Option<&str>) -> Option<String> {
+        Some(run_by(other_user, format!("{} -- {}", self.solobot("acquire")?, command?)))
     }
 
     /// The subcommand that removes its webhook.

@@ -328,6 +328,7 @@ fn look_closer(instance: &Instance, skip_env: Option<&str>) -> SeenInstance {
         has_proxy: environ.as_deref().is_some_and(proxy::is_set),
         listeners: instance.pids().into_iter().filter(|pid| sockets::is_listening(*pid).unwrap_or(false)).collect(),
         is_around_us: is_around_us(&instance.members),
+        other_user: facts::other_user(instance.uid),
     }
 }
 

@@ -77,6 +77,7 @@ pub fn seen(pid: i32) -> SeenInstance {
         has_proxy: false,
         listeners: Vec::new(),
         is_around_us: false,
+        other_user: None,
     }
 }
 
@@ -104,7 +105,7 @@ pub fn unit(name: &str) -> Manager {
 
 /// A container of Docker's.
 pub fn container(id: &str) -> Manager {
-    Manager::Container(Container { engine: Engine::Docker, id: id.into(), pod: None })
+    Manager::Container(Container { engine: Engine::Docker, id: id.into(), user: None, pod: None })
 }
 
 /// An instance that was started by that.
@@ -150,7 +151,8 @@ pub fn sharer(pid: i32, caller: i32) -> LockSharer {
 
 /// A process with a command.
 pub fn named(pid: i32) -> NamedProcess {
-    NamedProcess { process: identity(pid), command: format!("command {pid}"), typed: Some(format!("command {pid}")) }
+    let command = format!("command {pid}");
+    NamedProcess { process: identity(pid), typed: Some(command.clone()), command, other_user: None }
 }
 
 /// So many seconds after everything is looked at.

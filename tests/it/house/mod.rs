@@ -193,6 +193,17 @@ impl House {
         alike.map(|(name, files)| format!("{name}: {}", paths(files))).collect()
     }
 
+    /// How many `unsafe` blocks there are, by file, or by folder where the table has only that: the rows are paths below `src`.
+    fn unsafe_blocks(&self, rows: &[String]) -> BTreeMap<String, usize> {
+        let mut counts: BTreeMap<String, usize> = rows.iter().map(|row| (row.clone(), 0)).collect();
+        for file in self.files.iter().filter(|file| file.unsafe_blocks > 0) {
+            let path = file.path.display().to_string();
+            let row = rows.iter().find(|row| path.starts_with(*row)).cloned().unwrap_or(path);
+            *counts.entry(row).or_default() += file.unsafe_blocks;
+        }
+        counts
+    }
+
     /// What one subcommand uses of another.
     fn of_other_subcommands(&self) -> Vec<String> {
         let command = |at: usize| (self.files[at].top() == "commands").then(|| self.files[at].module.get(1)).flatten();
@@ -268,6 +279,19 @@ fn a_dependency_has_one_owner() {
     let names = tables.flat_map(|table| table.as_table().unwrap().keys()).map(|name| name.replace('-', "_"));
     let found = House::of_project().without_one_owner(names);
     assert_none("a dependency is used by one module, and by one at all", &found);
+}
+
+/// Each is justified on the page, by its file or, of the other platforms, by what the folder needs it for.
+#[test]
+fn every_unsafe_block_is_on_the_page() {
+    let page = fs::read_to_string(root().join("docs/src/threats.md")).unwrap();
+    let row = |line: &str| {
+        let (path, rest) = line.strip_prefix("| `src/")?.split_once("` | ")?;
+        Some((path.to_owned(), rest.split_once(" | ")?.0.parse().ok()?))
+    };
+    let written: BTreeMap<String, usize> = page.lines().filter_map(row).collect();
+    let rows: Vec<String> = written.keys().cloned().collect();
+    assert_eq!(House::of_project().unsafe_blocks(&rows), written, "the table in docs/src/threats.md");
 }
 
 #[test]
@@ -349,6 +373,16 @@ mod the_checks {
         let house = house(&[("", ""), ("a", "use x::X; use y::Y;"), ("b", "fn f() { x::x() }")]);
         let names = ["x", "y", "z"].map(str::to_owned);
         assert_eq!(house.without_one_owner(names.into_iter()).len(), 2);
+    }
+
+    #[test]
+    fn unsafe_blocks_are_counted_and_nothing_else() {
+        let text = "unsafe fn f() {} #[unsafe(no_mangle)] fn g() { unsafe { f() }; let h = || unsafe { f() }; } \
+                    unsafe extern \"C\" {} #[cfg(test)] mod tests { fn t() { unsafe { f() } } }";
+        let house = house(&[("", "mod a; mod b;"), ("a", text), ("b", "fn f() { unsafe { g() } }")]);
+        let counts =
+            |rows: &[&str]| house.unsafe_blocks(&super::the_checks::rows(rows)).into_values().collect::<Vec<_>>();
+        assert_eq!((counts(&["a", "b"]), counts(&["b"]), counts(&["c"])), (vec![2, 1], vec![2, 1], vec![2, 1, 0]));
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub struct File {
     pub texts: Vec<(String, usize)>,
     /// The types that it declares.
     pub types: BTreeSet<String>,
+    /// How many blocks of it are `unsafe`.
+    pub unsafe_blocks: usize,
 }
 
 impl File {
@@ -147,9 +149,16 @@ fn is_restriction(token: Option<&TokenTree>) -> bool {
     word(group.stream().into_iter().next().as_ref()).is_some_and(|first| first == "in")
 }
 
+fn is_block(token: Option<&TokenTree>) -> bool {
+    matches!(token, Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace)
+}
+
 /// `mod`, the declaration of a type, or a path.
 fn ordinary(file: &mut File, tokens: &[TokenTree], at: usize) -> usize {
     let (this, next) = (word(tokens.get(at)).unwrap(), word(tokens.get(at + 1)));
+    if this == "unsafe" && is_block(tokens.get(at + 1)) {
+        file.unsafe_blocks += 1;
+    }
     match (this.as_str(), next) {
         ("pub", None) if is_restriction(tokens.get(at + 1)) => return at + 2,
         ("mod", Some(name)) => {

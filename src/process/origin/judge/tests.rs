@@ -35,6 +35,7 @@ fn chain(lines: &[&str]) -> Vec<AncestorFacts> {
                 starter: Starter::of(&details),
                 argv: details.argv,
                 cwd: Some("/etc/service/bot".into()),
+                uid: Some(1000),
                 owner: None,
                 is_ours: false,
                 service: None,
@@ -434,4 +435,53 @@ fn a_solobot_without_a_parent_has_nothing_hidden_above_it() {
     let mut hidden = facts(&["solobot acquire -- node bot.js"]);
     hidden.chain[0].parent = 7;
     assert_eq!(judge(&hidden).above.unwrap().evidence, "its ancestor PID 7 cannot be seen");
+}
+
+/// A manager's tool reads and writes in its folder: root's has its own, a user's is that user's.
+#[test]
+fn a_users_manager_is_told_as_that_user() {
+    let by = |manager: Option<u32>, line: &str| {
+        let mut facts = OriginFacts { own_uid: 0, ..facts(&[line]) };
+        facts.chain[0].uid = manager;
+        judge(&facts).manager.restart()
+    };
+    for (line, command) in
+        [("runsv bot", "sv restart /etc/service/bot"), ("s6-supervise bot", "s6-svc -r /etc/service/bot")]
+    {
+        assert_eq!(by(Some(1000), line), Some(format!("sudo -u '#1000' {command}")));
+        assert_eq!(by(Some(0), line), Some(command.to_owned()));
+    }
+}
+
+/// What a process says about its supervisord is its own word: it may be about all others, or about another server.
+#[test]
+fn a_process_speaks_for_itself_alone() {
+    let told = |name: &str, server: &str, bot: u32, manager: u32| {
+        let environ = format!("SUPERVISOR_PROCESS_NAME={name}\0SUPERVISOR_SERVER_URL={server}\0");
+        let mut facts = OriginFacts {
+            own_uid: 0,
+            uid: Some(bot),
+            environ: Some(environ.into_bytes()),
+            ..facts(&["supervisord -n"])
+        };
+        facts.chain[0].uid = Some(manager);
+        judge(&facts).manager.restart()
+    };
+    let (url, socket) = ("http://evil:9001", "unix:///run/s.sock");
+    for name in ["all", "*", "bot*"] {
+        assert_eq!(told(name, socket, 1000, 0), None, "{name}");
+    }
+    assert_eq!(told("bot", socket, 1000, 0).as_deref(), Some("supervisorctl -s unix:///run/s.sock restart bot"));
+    assert_eq!(told("bot", url, 1000, 0).as_deref(), Some("supervisorctl restart bot"));
+    assert_eq!(told("bot", url, 0, 0).as_deref(), Some("supervisorctl -s http://evil:9001 restart bot"));
+}
+
+/// The containers of a user are none of the system's: anybody can give a group of theirs a container's name.
+#[test]
+fn a_users_container_is_told_as_that_user() {
+    let id = "0123456789abcdef".repeat(4);
+    let cgroup = format!("0::/user.slice/user-1000.slice/user@1000.service/user.slice/docker-{id}.scope\n");
+    let judged = |own_uid: u32| judge(&OriginFacts { own_uid, cgroup: cgroup.clone(), ..facts(&["/sbin/init"]) });
+    assert_eq!(judged(0).manager.restart().as_deref(), Some("sudo -u '#1000' docker restart 0123456789ab"));
+    assert_eq!(judged(1000).manager.restart().as_deref(), Some("docker restart 0123456789ab"));
 }
