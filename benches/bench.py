@@ -237,7 +237,7 @@ def timing_table(title, contenders, taken, reference, notes=(), more=None):
         samples = taken.get(one.name)
         if not samples:
             table.rows.append([name, one.note, *[""] * (len(columns) - 3), command])
-            table.missing.append(f"{title}: {one.name}: {one.note}")
+            table.missing.append(f"{one.name}: {one.note}")
             continue
         walls = [sample.wall for sample in samples.values()]
         ratio, to_limit = (ratio_of(samples, taken.get(base, {})) for base in (reference, limit))

@@ -95,7 +95,7 @@ def table(how, times, two, reasons, commands, notes):
             if two[engine][how]:
                 why = "never: both bots polled on"
             result.rows.append([shown, why, *[""] * 4, polled, command])
-            result.missing.append(f"{how}: {name}: {why}")
+            result.missing.append(f"{name}: {why}" if engine in reasons else f"{how}: {name}: {why}")
             continue
         ratio = statistics.median(values) / statistics.median(base) if base else None
         lost = engine != "etcdctl" and ratio is not None and round(ratio, 2) > 1

@@ -52,7 +52,9 @@ def write(path, facts, tools, sections, command, quick):
 
 
 def all_of(sections, what):
-    return [f"{section.title}: {text}" for section in sections for table in section.tables() for text in getattr(table, what)]
+    """Each text once: what is not here is missing in each table of a section."""
+    texts = [f"{section.title}: {text}" for section in sections for table in section.tables() for text in getattr(table, what)]
+    return list(dict.fromkeys(texts))
 
 
 def cells(columns, rows):

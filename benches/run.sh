@@ -67,8 +67,8 @@ from_apt() {
     has "$command" || say "apt-get install $package"
     try "$name" need "$command $package" || return 0
     local version
-    version=$(dpkg-query -W -f '${Version}' "$package" 2>/dev/null || echo 'of this system')
-    tool "$name" "$(command -v "$command")" "$package $version"
+    version=$(dpkg-query -W -f '${Version}' "$package" 2>/dev/null || true)
+    tool "$name" "$(command -v "$command")" "$package ${version:-of this system}"
 }
 
 # $1: name, $2: program in the venv, $3: folder, then what pip installs.
@@ -82,6 +82,7 @@ from_pip() {
 }
 
 install_pm2() {
+    need 'npm npm'
     npm install --prefix "$TARGET/npm" --no-audit --no-fund --loglevel=error pm2 || die "npm could not install pm2"
 }
 
@@ -108,7 +109,6 @@ from_pip filelock python3 venv-peers-filelock filelock
 from_pip psutil python3 venv-peers-psutil psutil
 from_pip supervisord supervisord venv-peers-supervisor supervisor setuptools
 from_apt node nodejs
-from_apt npm npm
 [[ -d $TARGET/npm/node_modules/pm2 ]] || say "npm install pm2"
 if [[ -d $TARGET/npm/node_modules/pm2 ]] || try pm2 install_pm2; then
     tool pm2 "$TARGET/npm/node_modules/pm2/bin/pm2" \
@@ -125,7 +125,8 @@ command -v valgrind >/dev/null || (need 'valgrind valgrind') >"$WORK/valgrind.lo
     say "no valgrind: the static build takes a tenth longer to start"
 say "cargo build --release"
 cargo build --quiet --release
-cargo build --quiet --release --example sleeper
+# It only sleeps, so it need not be optimised.
+cargo build --quiet --example sleeper
 static=$(bash packaging/static.sh)
 cc -O2 -pthread -o "$WORK/bare" benches/bare.c
 version=$("$TARGET/release/solobot" --version)
@@ -135,7 +136,7 @@ for copy in "usual $TARGET/release/solobot" "static $static"; do
     cp --remove-destination "${copy#* }" "$WORK/${copy%% *}/solobot"
     tool "${copy%% *}" "$WORK/${copy%% *}/solobot" "$version"
 done
-tool sleeper "$TARGET/release/examples/sleeper" ''
+tool sleeper "$TARGET/debug/examples/sleeper" ''
 tool bare "$WORK/bare" ''
 commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 [[ -z $(git status --porcelain 2>/dev/null) ]] || commit+=" with changes"
