@@ -71,7 +71,7 @@ def measure(name, bench, folder):
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("tools", "work", "commit", "rustc", "results"):
+    for name in ("tools", "work", "commit", "rustc", "command", "results"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("tables", nargs="+")
@@ -84,12 +84,11 @@ def main():
         "began": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "load at the start": load(),
     }
-    command = " ".join(["bash benches/run.sh", *(["--quick"] if options.quick else []), *options.tables])
-    with tempfile.TemporaryDirectory(prefix="run.", dir=options.work) as folder:
-        folder = os.path.abspath(folder)
+    with tempfile.TemporaryDirectory(prefix="run.", dir=bench.work) as folder:
         sections = [measure(name, bench, folder) for name in options.tables]
+        os.chdir(bench.work)
     facts["load at the end"] = load()
-    write(results, facts, bench.tools, sections, command, options.quick)
+    write(results, facts, bench.tools, sections, options.command, options.quick)
     print(f"==> {options.results}", file=sys.stderr)
     return 1 if any(section.broken for section in sections) else 0
 

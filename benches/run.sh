@@ -149,4 +149,4 @@ options=()
 [[ $quick == no ]] || options+=(--quick)
 exec unshare -pf --mount-proc --kill-child=KILL bash -c '"$@"; exit $?' bash \
     python3 -B benches/run.py --tools "$TOOLS" --work "$WORK" --commit "$commit" --rustc "$(rustc --version)" \
-    --results "$results" "${options[@]}" "${tables[@]}"
+    --command "bash benches/run.sh${*:+ $*}" --results "$results" "${options[@]}" "${tables[@]}"
