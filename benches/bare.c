@@ -1,8 +1,10 @@
-/* The yardstick of benches/processes.sh: what the kernel alone takes.
+/* The yardstick of benches/run.sh: what the kernel alone takes.
  *
  *   bare                 reads every /proc/PID/cmdline once, by two threads that take 64 PIDs at a time
  *   bare peak COMMAND    runs COMMAND and prints its peak memory in KiB: measured by a small parent, because a process
  *                        that vforks hands its own peak on to what it executes
+ *   bare wait LOCK COMMAND
+ *                        waits for the flock on LOCK and becomes COMMAND
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -12,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -55,7 +58,15 @@ static int peak(char **command) {
     return 0;
 }
 
+static int become(char *lock, char **command) {
+    int file = open(lock, O_RDWR | O_CREAT, 0666);
+    if (file < 0 || flock(file, LOCK_EX)) return 1;
+    execvp(command[0], command);
+    return 127;
+}
+
 int main(int argc, char **argv) {
+    if (argc > 3 && !strcmp(argv[1], "wait")) return become(argv[2], argv + 3);
     if (argc > 2 && !strcmp(argv[1], "peak")) return peak(argv + 2);
     proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *listing = proc < 0 ? NULL : fdopendir(dup(proc));

@@ -1,9 +1,9 @@
-#!/usr/bin/env python3
-"""The log and the Python peer of benches/conflicts.sh.
+"""Count the conflicts in a gigabyte of logs by day.
 
-    conflicts.py make PATH --lines 8000000    write the log; says on stdout how many conflicts are in it
-    conflicts.py loop PATH                    the loop that a Python programmer would write; prints its counts
-    conflicts.py compare PATH --solobot EXE   run all of them in turn, and print one table
+The log itself, and the loop in Python:
+
+    python3 benches/conflicts.py make PATH --lines 8000000    write the log; say on stdout how many conflicts are in it
+    python3 benches/conflicts.py loop PATH                    the loop that one would write; print its counts
 
 The log: nine days of an ordinary bot, about 130 bytes a line. One line in a hundred has a conflict's text; 15% of those
 are the undated tail of a traceback, in the last part of the log: each part has the words of one client, since two records
@@ -17,10 +17,18 @@ import json
 import os
 import random
 import re
+import shlex
+import shutil
 import subprocess
 import sys
-import tempfile
-import time
+
+from bench import (
+    ENV, LIMIT, OURS, Broken, Code, Contender, Plot, contender, mebibytes, medians, peak, run, seconds, take_turns, timing_table,
+)
+
+TITLE = "Count conflicts in logs"
+CROWD = 0
+SELF = os.path.abspath(__file__)
 
 GET_UPDATES = (
     "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
@@ -121,104 +129,125 @@ LITERALS = [
 ]
 
 
-def run(command, out):
-    """Runs a command with its output in a file: GNU grep stops at its first match when that is /dev/null."""
-    out.seek(0)
-    out.truncate()
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=out, env={**os.environ, "LC_ALL": "C.UTF-8"})
-    _, status, usage = os.wait4(process.pid, 0)
-    elapsed = time.perf_counter() - start
-    if os.waitstatus_to_exitcode(status) != 0:
-        sys.exit(f"failed: {command}")
-    out.seek(0)
-    return elapsed, usage.ru_utime + usage.ru_stime, out.read()
-
-
-def peak(command, out):
-    """The most memory, by the kernel's own high-water mark. (wait4's would include what Python had before the exec.)"""
-    process = subprocess.Popen(command, stdout=out)
-    most = 0
-    while process.poll() is None:
-        try:
-            with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
-                marks = [line for line in status if line.startswith("VmHWM")]
-        except OSError:
-            break
-        most = max([most] + [int(line.split()[1]) for line in marks])
-        time.sleep(0.001)
-    process.wait()
-    return most
-
-
-def compare(path, solobot, expected):
-    """All peers in turn, several rounds: whatever else the machine does meets them alike."""
-    words = tempfile.NamedTemporaryFile("w", suffix=".txt")
-    words.write("\n".join(LITERALS) + "\n")
-    words.flush()
-    conflicts = [solobot, "conflicts", "--json", "--tz", "UTC"]
-    # Name, command, rounds.
-    peers = [
-        ("solobot conflicts", [*conflicts, path], 9),
-        ("rg -c, five literals", ["rg", "-c", "-F", "-f", words.name, path], 9),
-        ("rg -c -i, five literals", ["rg", "-c", "-i", "-F", "-f", words.name, path], 9),
-        ("grep -c -F -f", ["grep", "-c", "-F", "-f", words.name, path], 3),
-        ("grep -c -i -F -f", ["grep", "-c", "-i", "-F", "-f", words.name, path], 2),
-        ("python loop", [sys.executable, __file__, "loop", path], 1),
-        ("solobot conflicts --since", [*conflicts, "--since", "2026-01-09 23:00", path], 9),
-    ]
-    best = {}
+def log_file(bench, lines):
+    """The log, in the folder of the run, and how many conflicts are in it."""
+    path = f"bot-{lines}.log"
+    command = [sys.executable, SELF, "make", path, "--lines", str(lines)]
+    count = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     with open(path, "rb") as log:
         while log.read(1 << 22):
             pass
-    with tempfile.TemporaryFile("w+") as out:
-        for round_ in range(max(rounds for _, _, rounds in peers)):
-            for name, command, rounds in peers:
-                if round_ < rounds:
-                    elapsed, cpu, text = run(command, out)
-                    old = best.get(name, (elapsed, cpu))
-                    best[name] = (min(old[0], elapsed), min(old[1], cpu))
-                    if name == "solobot conflicts" and round_ == 0:
-                        found = json.loads(text)["totals"]["conflicts"]
-    own = best["solobot conflicts"]
-    size = os.path.getsize(path)
-    print(f"{size / 1e9:.2f} GB, {found} conflicts found of {expected}; {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}")
-    print(f"{'':28}{'best wall':>10}{'best CPU':>10}{'x solobot':>11}{'peak memory':>14}")
-    for name, command, _ in peers:
-        elapsed, cpu = best[name]
-        with tempfile.TemporaryFile("w+") as out:
-            memory = peak(command, out)
-        print(f"{name:28}{elapsed:>8.3f} s{cpu:>8.2f} s{elapsed / own[0]:>11.2f}{memory / 1024:>10.1f} MiB")
-    half = tempfile.NamedTemporaryFile(suffix=".log")
-    with open(path, "rb") as log:
-        left = size // 4
-        while left > 0:
-            half.write(log.read(min(left, 1 << 22)))
-            left -= 1 << 22
-    half.flush()
-    with tempfile.TemporaryFile("w+") as out:
-        quarter = min(run([*conflicts, half.name], out)[0] for _ in range(5))
-    print(f"a quarter of the log: {quarter:.3f} s, {quarter / own[0]:.2f} of the whole")
-    return 0 if found == expected else 1
+    return path, int(count)
+
+
+def contenders(tools, path, out):
+    """GNU grep stops at its first match when its output is /dev/null, so it goes into a file."""
+
+    def timed(argv):
+        out.seek(0)
+        out.truncate()
+        return run(argv, out=out.fileno())
+
+    def by(name, needs, *words, **more):
+        typed = " ".join([needs, *words]).replace(path, "bot.log")
+        return contender(tools, name, needs, typed, lambda: timed([tools.path(needs), *words]), **more)
+
+    def ours(name, build, *options, **more):
+        words = ["conflicts", "--json", "--tz", "UTC", *options, path]
+        shown = " ".join(shlex.quote(word) for word in ["solobot", *words]).replace(path, "bot.log")
+        return contender(tools, name, build, shown, lambda: timed([tools.path(build), *words]), kind=OURS, **more)
+
+    words = ["-F", "-f", "words.txt", path]
+    loop_command = [sys.executable, SELF, "loop", path]
+    return [
+        ours("solobot conflicts, usual build", "usual", goal=1.0),
+        ours("solobot conflicts, static build", "static", goal=1.0),
+        ours("solobot conflicts --since, the last hour", "usual", "--since", "2026-01-09 23:00"),
+        by("rg -c", "rg", "-c", *words),
+        by("rg -c -i", "rg", "-c", "-i", *words),
+        by("grep -c", "grep", "-c", *words, every=3),
+        by("grep -c -i", "grep", "-c", "-i", *words, every=5),
+        Contender("a loop in Python", "python3 benches/conflicts.py loop bot.log", lambda: timed(loop_command), every=9),
+        Contender("cat, to /dev/null", "cat bot.log", lambda: run([shutil.which("cat"), path]), LIMIT),
+    ]
+
+
+def measure(bench):
+    tools = bench.tools
+    with open("words.txt", "w", encoding="ascii") as file:
+        file.write("\n".join(LITERALS) + "\n")
+    lines = bench.count(8_000_000, 800_000)
+    path, expected = log_file(bench, lines)
+    with open("output", "w+", encoding="utf-8") as out:
+        rows = contenders(tools, path, out)
+        command = [tools.path("usual"), "conflicts", "--json", "--tz", "UTC", path]
+        text = subprocess.run(command, env=ENV, check=True, capture_output=True, text=True).stdout
+        found = json.loads(text)["totals"]["conflicts"]
+        if found != expected:
+            raise Broken(f"conflicts counts {found} of {expected}")
+        taken = take_turns(rows, bench.count(9, 3), warm=0)
+        peaks = {one.name: mebibytes(peak(tools, argv)) for one, argv in argvs(tools, rows, path)}
+        size = os.path.getsize(path)
+        notes = [
+            f"{lines:,} lines, nine days, {size / 1e9:.2f} GB, in the page cache, {found:,} conflicts: all found. solobot finds the "
+            "day, the kind and the moment of each, and joins what belongs together. rg and grep count lines, without days. The loop "
+            "counts by day.",
+        ]
+        yield timing_table("By day", rows, taken, "rg -c", notes, {"peak memory": peaks})
+        yield from growth(bench, path, size, out)
+    yield Code("words.txt", "\n".join(LITERALS) + "\n")
+    os.remove(path)
+
+
+def argvs(tools, rows, path):
+    """What of the rows is a program of its own to look at."""
+    for one in rows:
+        program, *words = shlex.split(one.command.replace("bot.log", path))
+        if one.kind == OURS:
+            program = tools.path("static" if "static" in one.name else "usual")
+        elif program in ("rg", "grep"):
+            program = tools.path(program)
+        if program == "python3":
+            program, words = sys.executable, [SELF, *words[1:]]
+        if one.measure:
+            yield one, [program, *words]
+
+
+def growth(bench, path, size, out):
+    """The same with the first parts of the log."""
+    tools = bench.tools
+    times, memory = {}, {}
+    for part in (0.125, 0.25, 0.5, 1):
+        share = f"part-{part}.log" if part < 1 else path
+        if part < 1:
+            with open(path, "rb") as log, open(share, "wb") as copy:
+                left = int(size * part)
+                while left > 0:
+                    left -= copy.write(log.read(min(left, 1 << 22)))
+        rows = [one for one in contenders(tools, share, out) if one.name in ("solobot conflicts, usual build", "rg -c")]
+        label = f"{size * part / 1e6:,.0f} MB"
+        for name, median in medians(take_turns(rows, bench.count(5, 2))).items():
+            times.setdefault(name, []).append((label, median))
+        for one, argv in argvs(tools, rows, share):
+            memory.setdefault(one.name, []).append((label, peak(tools, argv)))
+        if part < 1:
+            os.remove(share)
+    yield Plot("Time against the size of the log", times, seconds)
+    yield Plot("Peak memory against the size of the log (rg maps the file, and the kernel counts that)", memory, mebibytes)
 
 
 def main():
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=["make", "loop", "compare"])
+    parser.add_argument("action", choices=["make", "loop"])
     parser.add_argument("path")
     parser.add_argument("--lines", type=int, default=8_000_000)
-    parser.add_argument("--solobot")
-    parser.add_argument("--expected", type=int)
     args = parser.parse_args()
-    if args.action == "compare":
-        return compare(args.path, args.solobot, args.expected)
     if args.action == "make":
         make(args.path, args.lines)
     else:
         loop(args.path)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,20 +1,21 @@
-"""Times `solobot delete-webhook` against a server on loopback. benches/webhook.sh builds what it needs and starts it."""
+"""Delete a webhook and prove it: three requests to the Bot API.
 
-import argparse
+The server is a small one on loopback, which answers at once, or after 25 ms as a distant one does.
+"""
+
 import http.server
 import json
-import statistics
-import subprocess
 import sys
 import threading
 import time
 
-import bench
+from bench import ENV, LIMIT, OURS, Broken, Code, Contender, contender, medians, run, seconds, take_turns, timing_table
 
-RUNS = 40
+TITLE = "Delete a webhook"
+CROWD = 0
 # Made here, so that nothing that looks like a token stands in a file.
 TOKEN = f"{123456789}:" + "A" * 35
-THREE_POSTS = """
+THREE_POSTS = """\
 import http.client, os, sys
 server = http.client.HTTPConnection(sys.argv[1])
 for method in ("getWebhookInfo", "deleteWebhook", "getWebhookInfo"):
@@ -51,44 +52,41 @@ class Api(http.server.BaseHTTPRequestHandler):
         """Says nothing: a request's path has the token."""
 
 
-def timed(server, command):
-    """Seconds of one run that finds a webhook set, deletes it, and proves it."""
-    server.url = "https://bot.example.org/hook"
-    start = time.perf_counter()
-    process = subprocess.run(command, env={**bench.ENV, "BOT_TOKEN": TOKEN}, stdout=subprocess.DEVNULL, check=False)
-    elapsed = time.perf_counter() - start
-    if process.returncode != 0 or server.url:
-        sys.exit(f"failed: {command[0]}: exit {process.returncode}")
-    return elapsed
-
-
-def main():
-    """One table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--solobot", required=True)
-    solobot = parser.parse_args().solobot
-    folder = bench.enter_folder()
+def measure(bench):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api)
     server.daemon_threads = True
     server.requests = server.connections = 0
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = "127.0.0.1:%d" % server.server_address[1]
-    delete = [solobot, "delete-webhook", "--match", "bot.py", "--api-url", f"http://{address}"]
+    address = f"127.0.0.1:{server.server_address[1]}"
+    asked = {}
+
+    def timed(name, argv):
+        server.url, server.requests, server.connections = "https://bot.example.org/hook", 0, 0
+        sample = run(argv, {**ENV, "BOT_TOKEN": TOKEN})
+        if server.url:
+            raise Broken(f"{name} did not delete the webhook")
+        asked[name] = f"{server.requests} on {server.connections} connection{'s'[: server.connections > 1]}"
+        return sample
+
+    def ours(build):
+        name = f"solobot, {build} build"
+        words = ["delete-webhook", "--match", "bot.py", "--api-url", f"http://{address}"]
+        command = "solobot delete-webhook --match bot.py --api-url URL"
+        argv = [bench.tools.path(build), *words]
+        return contender(bench.tools, name, build, command, lambda: timed(name, argv), kind=OURS)
+
+    python, posts = "http.client in Python", [sys.executable, "-c", THREE_POSTS, address]
     for delay in (0.0, 0.025):
         server.delay = delay
-        asked = f"answers after {delay * 1000:.0f} ms"
-        server.requests = server.connections = 0
-        own = sorted(timed(server, delete) for _ in range(RUNS))
-        requests, connections = server.requests / RUNS, server.connections / RUNS
-        bench.row(f"delete-webhook, requests, {asked}", f"{requests:.0f}", "3", f"on {connections:.0f} connection")
-        for name, value in (("median", statistics.median(own)), ("p95", own[int(0.95 * RUNS)])):
-            beyond = (value - requests * delay) * 1000
-            bench.row(f"delete-webhook, {name} beyond the answers, {asked}", f"{beyond:.1f} ms", "20 ms")
-        peer = statistics.median(timed(server, [sys.executable, "-c", THREE_POSTS, address]) for _ in range(RUNS))
-        bench.row(f"delete-webhook / three POSTs by Python, {asked}", f"{statistics.median(own) / peer:.2f}")
-    bench.print_table()
-    folder.cleanup()
-
-
-if __name__ == "__main__":
-    main()
+        rows = [ours("usual"), ours("static"), Contender(python, "python3 webhook.py HOST:PORT", lambda: timed(python, posts))]
+        if delay:
+            wait = lambda: time.sleep(3 * delay) or 3 * delay
+            rows.append(Contender("three answers, one after the other", "", wait, LIMIT))
+        taken = take_turns(rows, bench.count(40, 10))
+        notes = ["The start of Python is in its row."] if not delay else []
+        beyond = {name: seconds(median - 3 * delay) for name, median in medians(taken).items()}
+        title = f"The server answers after {delay * 1000:.0f} ms"
+        more = {"requests": asked, "beyond the answers (goal: 20 ms)": beyond}
+        yield timing_table(title, rows, taken, python, notes, more)
+    server.shutdown()
+    yield Code("webhook.py", THREE_POSTS)

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Lets everything go wrong between two hosts that want one lease, and counts the seconds with two pollers: there must be none.
 #
-#   bash tests/nemesis.sh [ENGINE] [ROUNDS] [--seed SEED] [--pairs N] [--times-shown]
+#   bash tests/nemesis.sh [ENGINE] [ROUNDS] [--seed SEED] [--pairs N] [--times-shown] [--only FAULT,FAULT]
 #
 # ENGINE is redis, ssh, postgres, pgbouncer, etcd, etcd-cluster (three members), etcdctl (beside solobot: what etcd's own tool
 # does in the same rounds), or all, which is all of them but etcdctl, and the default. 3 rounds an engine by default. One line a round, a table an engine, and a line for programs. Exit code 1 if
 # anything was found. With --times-shown, how long a hand-over takes is shown and fails nothing: a debug build on a busy machine
-# is no measure. The same seed makes the same choices again, but not the same timing. SOLOBOT names another program than
-# target/debug/solobot. Needs root: the hosts are network namespaces.
+# is no measure. With --only, each round has one of these faults of tests/nemesis/faults.py, and no second one. The same seed
+# makes the same choices again, but not the same timing. SOLOBOT names another program than target/debug/solobot. Needs root: the
+# hosts are network namespaces.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -19,16 +20,21 @@ die() { printf 'tests/nemesis.sh: %s\n' "$*" >&2; exit 1; }
 pairs=6
 seed=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 words=()
-export NEMESIS_TIMES=bounded
+export NEMESIS_TIMES=bounded NEMESIS_ONLY=
 while (($#)); do
     case $1 in
         --times-shown) NEMESIS_TIMES=shown ;;
+        --only)
+            (($# > 1)) || die "$1: a value is missing"
+            NEMESIS_ONLY=$2
+            shift
+            ;;
         --seed | --pairs)
             (($# > 1)) || die "$1: a value is missing"
             declare "${1#--}=$2"
             shift
             ;;
-        -*) die "unknown argument: $1 (only --seed SEED, --pairs N and --times-shown)" ;;
+        -*) die "unknown argument: $1 (only --seed SEED, --pairs N, --only FAULT,FAULT and --times-shown)" ;;
         *) words+=("$1") ;;
     esac
     shift

@@ -14,7 +14,7 @@ import threading
 import traceback
 
 from engines import ENGINES
-from faults import suitable
+from faults import ONLY, suitable
 from host import HERE, run
 from links import Wires
 from pair import Pair
@@ -85,6 +85,9 @@ class Run:
 
 def main():
     folder, seed, pairs, *engines = sys.argv[1:]
+    for name in engines[::2]:
+        if unknown := set(ONLY) - set(suitable(ENGINES[name])):
+            sys.exit(f"nemesis: {name}: no such fault: {', '.join(sorted(unknown))}")
     tools = Tools(*(os.path.join(folder, "bin", tool) for tool in TOOLS), python=os.path.realpath(sys.executable))
     start_witness()
     prove_witness(WITNESS)

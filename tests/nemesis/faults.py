@@ -6,6 +6,7 @@ otherwise.
 
 import collections
 import dataclasses
+import os
 import typing
 
 from engine import GRACE, TTL
@@ -33,6 +34,8 @@ KINDS = {}
 # Of these faults, each comes alone. If the bot's deadline comes while both of its watchers are away, nothing is promised, and
 # another fault would bring it near; and what befalls host and server leaves nothing to befall.
 ALONE = "alone"
+# The faults that were asked for by name; otherwise all that are suitable.
+ONLY = [name for name in os.environ.get("NEMESIS_ONLY", "").split(",") if name]
 
 
 def fault(name, part, needs=None):
@@ -48,7 +51,8 @@ def fault(name, part, needs=None):
 
 def suitable(engine):
     """The names of the faults that can befall this engine and who uses it."""
-    return [kind.name for kind in KINDS.values() if kind.needs is None or getattr(engine, kind.needs, None)]
+    names = [kind.name for kind in KINDS.values() if kind.needs is None or getattr(engine, kind.needs, None)]
+    return [name for name in names if name in (ONLY or names)]
 
 
 def lasting(random):

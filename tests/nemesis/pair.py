@@ -14,7 +14,7 @@ import time
 
 import evidence
 from engine import GRACE, SERVER_ADDRESS, TTL
-from faults import ALONE, KINDS, suitable
+from faults import ALONE, KINDS, ONLY, suitable
 from host import HERE, Host
 from witness import GAP, WitnessClient
 
@@ -152,7 +152,7 @@ class Pair:
         """The faults of a round: the one whose turn it is, and perhaps a second one of another part."""
         source = random.Random(f"{seed} {number}")
         kinds = [KINDS[name]]
-        if kinds[0].part != ALONE and source.random() < SECOND_FAULT:
+        if kinds[0].part != ALONE and not ONLY and source.random() < SECOND_FAULT:
             others = [KINDS[other] for other in suitable(self.engine)]
             kinds.append(source.choice([other for other in others if other.part not in (kinds[0].part, ALONE)]))
         faults = [kind.decide(self, source) for kind in kinds]
