@@ -43,7 +43,7 @@ pub enum LineForm {
 }
 
 /// A parsed line.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogLine<'a> {
     /// When, if this line says so.
     pub stamps: Stamps,
