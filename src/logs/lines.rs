@@ -43,7 +43,7 @@ pub enum LineForm {
 }
 
 /// A parsed line.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogLine<'a> {
     /// When, if this line says so.
     pub stamps: Stamps,
@@ -134,7 +134,7 @@ impl OwnTime {
         // An object in one line, or a line of one.
         let begin = text.iter().take(64).position(|byte| !byte.is_ascii_whitespace()).unwrap_or(0);
         if text.first() == Some(&b'{') || (text.get(begin) == Some(&b'"') && memchr::memchr(b':', text).is_some()) {
-            let json = json::read(text, clock);
+            let json = outer.object.unwrap_or_else(|| json::read(text, clock));
             return Self {
                 time: json.time,
                 is_there: json.time != Time::UNKNOWN,

@@ -3,6 +3,8 @@
 //! It only looks at lines with an anchor and, if such a line has no time, at the lines above, up to the head of the record.
 //! It stops at the previous mark, so that no line is read twice.
 
+mod recent;
+
 use aho_corasick::packed::{self, Searcher};
 use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::{memchr, memrchr};
@@ -10,6 +12,7 @@ use memchr::{memchr, memrchr};
 use super::lines::{LineForm, LogLine, Severity, dissect, names_an_exception};
 use super::time::{Clock, Stamps, Time};
 use super::words::{ANCHORS, Anchor, WordMatch, classify};
+use recent::{AnchorPlaces, RecentLines};
 
 /// Of a longer line, only this much is used, around the anchor.
 pub const LONGEST: usize = 64 * 1024;
@@ -114,7 +117,7 @@ pub struct LineMarks {
 pub struct Scanner {
     anchors: Anchors,
     clock: Clock,
-    memory: MeaningCache,
+    recent: RecentLines<Option<LineMeaning>>,
     counts_lines: bool,
 }
 
@@ -127,26 +130,30 @@ enum Anchors {
 
 impl Anchors {
     fn new() -> Self {
-        let words = ANCHORS.map(|(word, _)| word);
-        match packed::Config::new().builder().extend(words).build() {
-            Some(searcher) => Self::Packed(searcher),
-            None => Self::Automaton(
-                AhoCorasick::builder()
-                    .match_kind(MatchKind::LeftmostFirst)
-                    .build(words)
-                    .expect("a short list of literals"),
-            ),
-        }
+        let words = ANCHORS.map(|word| word.sought);
+        packed::Config::new().builder().extend(words).build().map_or_else(Self::automaton, Self::Packed)
+    }
+
+    fn automaton() -> Self {
+        let words = ANCHORS.map(|word| word.sought);
+        let builder = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(words);
+        Self::Automaton(builder.expect("a short list of literals"))
     }
 
     /// Calls `found` for each anchor with its position.
     fn each(&self, text: &[u8], mut found: impl FnMut(usize, Anchor)) {
+        let mut sought = |index: usize, at: usize| {
+            let word = &ANCHORS[index];
+            if let Some(at) = word.begin(text, at) {
+                found(at, word.anchor);
+            }
+        };
         match self {
             Self::Packed(searcher) => {
-                searcher.find_iter(text).for_each(|hit| found(hit.start(), ANCHORS[hit.pattern().as_usize()].1));
+                searcher.find_iter(text).for_each(|hit| sought(hit.pattern().as_usize(), hit.start()));
             }
             Self::Automaton(automaton) => {
-                automaton.find_iter(text).for_each(|hit| found(hit.start(), ANCHORS[hit.pattern().as_usize()].1));
+                automaton.find_iter(text).for_each(|hit| sought(hit.pattern().as_usize(), hit.start()));
             }
         }
     }
@@ -164,14 +171,14 @@ struct AnchorHit {
 impl Scanner {
     /// Times without a zone are in the clock's zone. Counting lines takes time, and only `--last-lines` needs it.
     pub fn new(clock: Clock, counts_lines: bool) -> Self {
-        Self { anchors: Anchors::new(), clock, memory: MeaningCache::default(), counts_lines }
+        Self { anchors: Anchors::new(), clock, recent: RecentLines::new(), counts_lines }
     }
 
     /// The marks of whole lines; the last one may lack its newline.
     pub fn scan(&mut self, text: &[u8]) -> LineMarks {
-        let Self { anchors, clock, memory, counts_lines } = self;
+        let Self { anchors, clock, recent, counts_lines } = self;
         let (counts_lines, result) = (*counts_lines, LineMarks::default());
-        let mut pass = Pass { text, clock, memory, counts_lines, floor: 0, counted: 0, result };
+        let mut pass = Pass { text, clock, recent, counts_lines, floor: 0, counted: 0, result };
         let mut current: Option<AnchorHit> = None;
         anchors.each(text, |at, anchor| {
             if let Some(hit) = &mut current
@@ -264,7 +271,7 @@ impl Scanner {
 struct Pass<'a> {
     text: &'a [u8],
     clock: &'a mut Clock,
-    memory: &'a mut MeaningCache,
+    recent: &'a mut RecentLines<Option<LineMeaning>>,
     counts_lines: bool,
     /// The end of the last mark's line.
     floor: usize,
@@ -275,11 +282,20 @@ struct Pass<'a> {
 
 impl Pass<'_> {
     fn line(&mut self, hit: &AnchorHit) {
-        let line = dissect(&self.text[hit.start..hit.end], self.clock);
-        // The anchor's place in the words. Before them, it does not show where to look.
-        let begin = hit.start + (line.words.as_ptr() as usize - self.text[hit.start..].as_ptr() as usize);
-        let conflict = hit.conflict.map(|at| at.saturating_sub(begin));
-        let Some(says) = self.memory.says(&line, conflict, hit.is_start) else { return };
+        let whole = &self.text[hit.start..hit.end];
+        let anchors = AnchorPlaces { conflict: hit.conflict.map(|at| at - hit.start), is_start: hit.is_start };
+        let (line, says) = self.recent.find(whole, anchors, self.clock).unwrap_or_else(|| {
+            let line = dissect(whole, self.clock);
+            let says = self.recent.keep(whole, &line, anchors, self.clock, |anchors| {
+                let near = |at: usize| {
+                    let words = line.words;
+                    &words[at.saturating_sub(NEAR / 2).min(words.len())..(at + NEAR).min(words.len())]
+                };
+                says(&line, anchors.conflict.map(near), anchors.is_start)
+            });
+            (line, says)
+        });
+        let Some(says) = says else { return };
         let gap = match line.shape {
             LineForm::Head if line.time() != Time::UNKNOWN => Gap { open: false, ..Gap::NONE },
             _ => self.gap(hit.start, line.time() != Time::UNKNOWN, Some(line.stream)),
@@ -343,56 +359,6 @@ impl Pass<'_> {
     }
 }
 
-/// The meanings of recent lines. A log repeats the same lines with other times, and comparing them is much faster than
-/// classifying them again.
-#[derive(Default)]
-struct MeaningCache {
-    said: Vec<CachedMeaning>,
-    /// The one that is replaced next.
-    oldest: usize,
-}
-
-/// The words of a line, everything else that decides what it reports, and the result.
-struct CachedMeaning {
-    words: Vec<u8>,
-    level: Option<Severity>,
-    shape: LineForm,
-    conflict: Option<usize>,
-    is_start: bool,
-    says: Option<LineMeaning>,
-}
-
-/// How many different lines are kept, and up to which length.
-const REMEMBERED: (usize, usize) = (8, 512);
-
-impl MeaningCache {
-    /// What a line reports. `conflict` is the place of the first anchor of a conflict in its words.
-    fn says(&mut self, line: &LogLine<'_>, conflict: Option<usize>, is_start: bool) -> Option<LineMeaning> {
-        let is_same = |said: &&CachedMeaning| {
-            said.words == line.words
-                && (said.level, said.shape, said.conflict, said.is_start)
-                    == (line.level, line.shape, conflict, is_start)
-        };
-        if let Some(said) = self.said.iter().find(is_same) {
-            return said.says;
-        }
-        let words = line.words;
-        let near = |at: usize| &words[at.saturating_sub(NEAR / 2).min(words.len())..(at + NEAR).min(words.len())];
-        let says = says(line, conflict.map(near), is_start);
-        if words.len() <= REMEMBERED.1 {
-            let (level, shape) = (line.level, line.shape);
-            let said = CachedMeaning { words: words.to_vec(), level, shape, conflict, is_start, says };
-            if self.said.len() < REMEMBERED.0 {
-                self.said.push(said);
-            } else {
-                self.said[self.oldest] = said;
-                self.oldest = (self.oldest + 1) % REMEMBERED.0;
-            }
-        }
-        says
-    }
-}
-
 /// The words of a conflict end within this distance after its anchor, and begin within half of it before.
 const NEAR: usize = 48;
 /// How much of a long line is used around an anchor.
@@ -429,4 +395,42 @@ fn is_plainly_inner(line: &[u8]) -> bool {
 fn count_lines(text: &[u8]) -> u64 {
     let newlines = memchr::memchr_iter(b'\n', text).count() as u64;
     newlines + u64::from(text.last().is_some_and(|last| *last != b'\n'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logs::words::AnchorWord;
+    use proptest::prelude::*;
+
+    /// Anchors and parts of them, never directly after each other.
+    fn text() -> impl Strategy<Value = String> {
+        let behind = proptest::sample::select(vec![" ", "\n", "x", "4", "\u{e4}"]);
+        let piece = (0..ANCHORS.len(), prop_oneof![Just(0), 1..6_usize], 3..20_usize, behind);
+        proptest::collection::vec(piece, 0..40).prop_map(|pieces| {
+            pieces.iter().fold(String::new(), |text, (index, from, until, behind)| {
+                let word = ANCHORS[*index].before.to_owned() + ANCHORS[*index].sought;
+                text + word.get(*from..word.len().min(*until)).unwrap_or_default() + behind
+            })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_anchor_is_found(text in text()) {
+            let text = text.as_bytes();
+            let begins = |at: usize, word: &AnchorWord| {
+                let rest = text[at..].strip_prefix(word.before.as_bytes());
+                rest.is_some_and(|rest| rest.starts_with(word.sought.as_bytes()))
+            };
+            let at = |at| ANCHORS.iter().filter(move |word| begins(at, word)).map(move |word| (at, word.anchor));
+            let expected: Vec<(usize, Anchor)> = (0..text.len()).flat_map(at).collect();
+            for anchors in [Anchors::new(), Anchors::automaton()] {
+                let mut found = Vec::new();
+                anchors.each(text, |at, anchor| found.push((at, anchor)));
+                found.sort_by_key(|(at, _)| *at);
+                prop_assert_eq!(&found, &expected);
+            }
+        }
+    }
 }

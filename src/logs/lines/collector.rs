@@ -5,7 +5,7 @@
 use std::hash::Hasher;
 
 use super::escape::skip_colour;
-use super::json;
+use super::json::{self, JsonLine};
 use super::level::{LevelPlace, level_word};
 use crate::logs::time::{self, Clock, Time, WrittenTime};
 
@@ -27,16 +27,18 @@ pub struct Outer<'a> {
     pub stream: u32,
     /// The time at the beginning of `text`, if it was read and is the line's own.
     pub read: Option<(Time, bool, usize)>,
+    /// The object that `text` is, if it was read and wraps nothing.
+    pub object: Option<JsonLine<'a>>,
 }
 
 impl<'a> Outer<'a> {
     pub fn of(text: &'a [u8]) -> Self {
-        Self { text, time: Time::UNKNOWN, is_absolute: false, stream: 0, read: None }
+        Self { text, time: Time::UNKNOWN, is_absolute: false, stream: 0, read: None, object: None }
     }
 
     /// Strips one prefix, and says whether there was one.
     pub fn strip(&mut self, clock: &mut Clock) -> bool {
-        self.read = None;
+        (self.read, self.object) = (None, None);
         match self.text.first() {
             Some(&STAMP_START) => self.strip_mark(),
             Some(0xef) => self.strip_byte_order_mark(),
@@ -71,7 +73,10 @@ impl<'a> Outer<'a> {
     /// `{"log":"…\n","stream":"stderr","time":"…Z"}` of Docker, and what others wrap a line in.
     fn strip_json(&mut self, clock: &mut Clock) -> bool {
         let object = json::read(self.text, clock);
-        let Some(message) = object.message else { return false };
+        let Some(message) = object.message else {
+            self.object = Some(object);
+            return false;
+        };
         self.see(object.time, object.is_absolute);
         self.text = message.strip_suffix(b"\\n").unwrap_or(message);
         true

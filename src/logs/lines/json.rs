@@ -7,6 +7,7 @@ use super::level::{self, Severity};
 use crate::logs::time::{self, Clock, Time};
 
 /// What a JSON line says of itself.
+#[derive(Clone, Copy)]
 pub struct JsonLine<'a> {
     pub time: Time,
     pub is_absolute: bool,

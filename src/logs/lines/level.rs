@@ -15,59 +15,39 @@ pub enum Severity {
 /// The level is within this many bytes after the time.
 const WITHIN: usize = 160;
 
-/// Full words and the shorter ones of .NET, Go, Rust and syslog.
-const WORDS: [(&[u8], Severity); 37] = [
-    (b"CRITICAL", Severity::Error),
-    (b"EMERGENCY", Severity::Error),
-    (b"WARNING", Severity::Warning),
-    (b"INFORMATION", Severity::Info),
-    (b"VERBOSE", Severity::Info),
-    (b"SUCCESS", Severity::Info),
-    (b"NOTICE", Severity::Info),
-    (b"CONFIG", Severity::Info),
-    (b"SEVERE", Severity::Error),
-    (b"FINEST", Severity::Info),
-    (b"FINER", Severity::Info),
-    (b"FINE", Severity::Info),
-    (b"EMERG", Severity::Error),
-    (b"PANIC", Severity::Error),
-    (b"ALERT", Severity::Error),
-    (b"ERROR", Severity::Error),
-    (b"FATAL", Severity::Error),
-    (b"DEBUG", Severity::Info),
-    (b"TRACE", Severity::Info),
-    (b"CRIT", Severity::Error),
-    (b"EROR", Severity::Error),
-    (b"ERRO", Severity::Error),
-    (b"FAIL", Severity::Error),
-    (b"FATA", Severity::Error),
-    (b"WARN", Severity::Warning),
-    (b"INFO", Severity::Info),
-    (b"DBUG", Severity::Info),
-    (b"DEBU", Severity::Info),
-    (b"ERR", Severity::Error),
-    (b"FTL", Severity::Error),
-    (b"WRN", Severity::Warning),
-    (b"INF", Severity::Info),
-    (b"DBG", Severity::Info),
-    (b"TRC", Severity::Info),
-    (b"VRB", Severity::Info),
-    (b"VERB", Severity::Info),
-    (b"LOG", Severity::Info),
-];
+/// No word for a level is longer.
+const LONGEST: usize = 11;
 
-/// The word at the start of a text that is a level, in any case, with its length.
+/// The word at the start of a text that is a level, in any case, with its length: full words and the shorter ones of .NET,
+/// Go, Rust and syslog.
 fn word(text: &[u8]) -> Option<(Severity, usize)> {
-    let length = text.iter().take(16).take_while(|byte| byte.is_ascii_alphabetic()).count();
-    let word = &text[..length];
-    let level = match word {
-        // One letter, as `[W]` or `E,`.
-        [b'E' | b'F' | b'C'] => Severity::Error,
-        [b'W'] => Severity::Warning,
-        [b'I' | b'D' | b'T' | b'V' | b'N'] => Severity::Info,
-        _ => WORDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(word))?.1,
+    let length = text.iter().take(LONGEST + 1).take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let mut upper = [0; LONGEST];
+    let upper = upper.get_mut(..length)?;
+    upper.copy_from_slice(&text[..length]);
+    upper.make_ascii_uppercase();
+    let level = match &*upper {
+        [_] => one_letter(text[0])?,
+        b"CRITICAL" | b"EMERGENCY" | b"SEVERE" | b"EMERG" | b"PANIC" | b"ALERT" | b"ERROR" | b"FATAL" | b"CRIT"
+        | b"EROR" | b"ERRO" | b"FAIL" | b"FATA" | b"ERR" | b"FTL" => Severity::Error,
+        b"WARNING" | b"WARN" | b"WRN" => Severity::Warning,
+        b"INFORMATION" | b"VERBOSE" | b"SUCCESS" | b"NOTICE" | b"CONFIG" | b"FINEST" | b"FINER" | b"FINE"
+        | b"DEBUG" | b"TRACE" | b"INFO" | b"DBUG" | b"DEBU" | b"VERB" | b"INF" | b"DBG" | b"TRC" | b"VRB" | b"LOG" => {
+            Severity::Info
+        }
+        _ => return None,
     };
     Some((level, length))
+}
+
+/// As in `[W]` or `E,`.
+fn one_letter(letter: u8) -> Option<Severity> {
+    match letter {
+        b'E' | b'F' | b'C' => Some(Severity::Error),
+        b'W' => Some(Severity::Warning),
+        b'I' | b'D' | b'T' | b'V' | b'N' => Some(Severity::Info),
+        _ => None,
+    }
 }
 
 /// Where a level stands decides how it must be written.
