@@ -4,6 +4,9 @@
 //! `close` lock the bot out. No text that leaves this file contains the token: texts of the server and errors of the library
 //! go through [`Scrubber`].
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+
 use std::time::Duration;
 
 use jiff::SignedDuration;
