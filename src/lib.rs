@@ -83,6 +83,9 @@ pub mod commands;
 pub mod completion;
 #[cfg(feature = "cli")]
 pub mod doctor;
+#[cfg(all(feature = "cli", target_os = "linux", any(test, fuzzing)))]
+#[doc(hidden)]
+pub mod fuzz;
 #[cfg(feature = "cli")]
 pub mod http;
 #[cfg(feature = "cli")]

@@ -42,7 +42,8 @@ fn next_token(text: &str, from: usize) -> Option<(Range<usize>, Range<usize>)> {
     let bytes = text.as_bytes();
     (from..bytes.len()).find_map(|colon| {
         let start = colon + colon_length(&bytes[colon..])?;
-        let digits = bytes[from..colon].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        // Where two tokens stand in one word, the id of the second one is also the end of the first one's secret.
+        let digits = bytes[..colon].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
         let length = bytes[start..].iter().take_while(|byte| is_secret_byte(**byte)).count();
         (digits >= *ID_DIGITS.start() && length >= SECRET_MIN).then(|| (colon - digits..colon, start..start + length))
     })
@@ -78,6 +79,7 @@ mod tests {
             (format!("a=12345678901234:{}", secret()), "a=12345678901234:…".to_owned()),
             (format!("t=123456%3A{}&x", secret()), "t=123456%3A…&x".to_owned()),
             (format!("{one}:{one}"), format!("123456:…:{one}").replace(&secret(), "…")),
+            (format!("{one}{two}"), "123456:…:…".to_owned()),
             (format!("12345:{} 123456:short ::", secret()), format!("12345:{} 123456:short ::", secret())),
             (String::new(), String::new()),
         ];

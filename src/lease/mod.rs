@@ -5,6 +5,8 @@
 
 pub mod bounds;
 pub mod engine;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod guardian;
 pub mod record;
 pub mod renewer;

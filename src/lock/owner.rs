@@ -210,11 +210,20 @@ pub fn parse(text: &[u8]) -> Result<OwnerRecord, String> {
     if schema.is_some() && record.details.is_none() {
         return Err("lacks a field that every owner record has".into());
     }
-    if i32::try_from(record.pid).is_ok_and(|pid| pid > 0) {
-        Ok(record)
-    } else {
-        Err(format!("names PID {}, which cannot be a PID", record.pid))
+    let holder = record.details.as_ref().map(|details| i64::from(details.holder_pid));
+    match [record.pid].into_iter().chain(holder).find(|&pid| !i32::try_from(pid).is_ok_and(|pid| pid > 0)) {
+        Some(pid) => Err(format!("names PID {pid}, which cannot be a PID")),
+        None => Ok(record),
     }
+}
+
+/// The record's JSON.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn encode(record: &OwnerRecord) -> io::Result<Vec<u8>> {
+    // A bot, its folder and its lock may all be named by a token.
+    Ok(mask(&serde_json::to_string(record)?).into_owned().into_bytes())
 }
 
 /// Writes the record beside a lock that the caller holds.
@@ -223,8 +232,7 @@ pub fn parse(text: &[u8]) -> Result<OwnerRecord, String> {
 /// Those of creating, writing and renaming a file in the lock's folder.
 pub fn write(lock: &Location, record: &OwnerRecord) -> io::Result<()> {
     let (folder, unfinished) = (lock.folder(), lock.beside(UNFINISHED));
-    // A bot, its folder and its lock may all be named by a token.
-    let text = mask(&serde_json::to_string(record).map_err(io::Error::other)?).into_owned();
+    let text = encode(record)?;
     let mut file = match folder.create(&unfinished) {
         // Left by a killed holder, or a planted link: remove it, never follow it.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -233,7 +241,7 @@ pub fn write(lock: &Location, record: &OwnerRecord) -> io::Result<()> {
         }
         created => created?,
     };
-    let written = file.write_all(text.as_bytes()).and_then(|()| folder.replace(&unfinished, &lock.beside(ENDING)));
+    let written = file.write_all(&text).and_then(|()| folder.replace(&unfinished, &lock.beside(ENDING)));
     if written.is_err() {
         let _ = folder.remove(&unfinished);
     }
@@ -325,6 +333,16 @@ mod tests {
         for (text, why) in cases {
             let error = parse(text).unwrap_err();
             assert!(error.contains(why), "{error} lacks {why}");
+        }
+    }
+
+    #[test]
+    fn a_holder_that_cannot_be_one_is_refused() {
+        for holder_pid in [0, -1, i32::MIN] {
+            let mut record = record();
+            record.details.as_mut().unwrap().holder_pid = holder_pid;
+            let refused = parse(&encode(&record).unwrap());
+            assert_eq!(refused, Err(format!("names PID {holder_pid}, which cannot be a PID")));
         }
     }
 

@@ -3,12 +3,15 @@
 //! Bytes go one way: [`input`] → [`blocks`] (files by two threads, streams by one) → [`scan`] (lines with an anchor become
 //! marks) → [`records`] and [`repeats`] (marks of one 409 become one event) → [`tally`] → [`tally::Summary`]. [`read`] drives it.
 //!
-//! Not promised: to find conflicts that a bot logs in its own words, to count two 409s that the log shows in one line, and to read
-//! a conflict whose words are wrapped in their middle.
+//! Not promised: to find conflicts that a bot logs in its own words, to count two 409s that the log shows in one line, to read
+//! a conflict whose words are wrapped in their middle, and to count a record once that lies across two blocks of a log in which
+//! several programs take turns.
 
 pub mod blocks;
 mod decompress;
 pub mod event;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod input;
 pub mod lines;
 pub mod records;

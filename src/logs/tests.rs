@@ -358,3 +358,11 @@ fn a_file_that_shrinks_ends_where_it_ends() {
     records.finish(&mut |_| events += 1);
     assert_eq!(events, 10);
 }
+
+#[test]
+fn a_time_that_no_log_has_counts_as_none() {
+    for time in ["\x1e9223372036854775806\x1f", "\x1e9223372036854775808\x1f", "@7fffffffffffffff00000000 "] {
+        let summary = summary_of(format!("{time}ERROR {TEXT}\n"), &query());
+        assert_eq!((summary.undated_conflicts, summary.first), (1, None), "{time:?}");
+    }
+}

@@ -11,7 +11,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use written::Cursor;
-pub use written::{DayOrder, WrittenTime, read, read_epoch, read_tai64n, read_time_of_day};
+pub use written::{DayOrder, INSTANTS, WrittenTime, read, read_epoch, read_tai64n, read_time_of_day};
 
 /// A log may be this far ahead of our clock.
 const AHEAD_SECS: i64 = 86_400;

@@ -9,7 +9,7 @@ mod all_locks;
 #[cfg(feature = "cli")]
 mod all_processes;
 mod choice;
-#[cfg(any(target_os = "macos", all(unix, test)))]
+#[cfg(any(target_os = "macos", all(unix, any(test, fuzzing))))]
 mod darwin;
 #[cfg(any(windows, test))]
 mod grants;
@@ -55,6 +55,10 @@ compile_error!(
 pub use host::nss;
 #[cfg(feature = "cli")]
 pub use host::{stack, startup};
+
+/// What the kernel says, for [`fuzz`](crate::fuzz).
+#[cfg(all(feature = "cli", target_os = "linux", any(test, fuzzing)))]
+pub(crate) use linux::fuzz;
 
 /// A process and its ancestors. A PID alone identifies nothing, because PIDs are reused.
 pub mod identity {

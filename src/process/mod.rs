@@ -3,6 +3,8 @@
 pub mod argv;
 pub mod candidate;
 pub mod details;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod instance;
 pub mod keep;
 pub mod launch;

@@ -4,7 +4,7 @@
 //! only if no ancestor is a manager, because both leak to descendants. [`judge()`] is pure over [`OriginFacts`], which
 //! [`of`] gathers; [`ManagerAnswers::forecast`] asks the manager. Not promised: a manager that hides its traces is "detached".
 
-mod cgroup;
+pub(super) mod cgroup;
 mod facts;
 mod forecast;
 mod judge;

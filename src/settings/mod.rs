@@ -12,6 +12,8 @@ pub mod context;
 mod error;
 mod explained;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod lease;
 mod overrides;
 mod paths;

@@ -4,6 +4,9 @@
 //! `close` lock the bot out. No text that leaves this file contains the token: texts of the server and errors of the library
 //! go through [`Scrubber`].
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -67,6 +70,12 @@ pub struct Me {
     pub username: Option<String>,
 }
 
+impl Me {
+    fn clean(&mut self, scrubber: Scrubber<'_>) {
+        self.username = self.username.take().map(|name| scrubber.clean(&name));
+    }
+}
+
 /// A bot's webhook.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct WebhookInfo {
@@ -97,6 +106,14 @@ impl WebhookInfo {
     /// Whether a webhook is set: a bot that polls gets 409 then.
     pub fn is_set(&self) -> bool {
         !self.url.is_empty()
+    }
+
+    fn clean(&mut self, scrubber: Scrubber<'_>) {
+        self.url = scrubber.clean(&base_url::shown(&self.url));
+        self.last_error_message = self.last_error_message.take().map(|text| scrubber.clean(&text));
+        self.ip_address = self.ip_address.take().map(|text| scrubber.clean(&text));
+        let is_kind = |text: &String| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        self.allowed_updates = self.allowed_updates.take().map(|kinds| kinds.into_iter().filter(is_kind).collect());
     }
 }
 
@@ -173,7 +190,9 @@ impl<'a> Client<'a> {
     /// # Errors
     /// [`Error`], naming the step that failed or what the server said.
     pub fn me(&self, on_retry: OnRetry<'_>) -> Result<Reply<Me>, Error> {
-        self.call(Method::GetMe, &NoParameters {}, on_retry)
+        let mut reply = self.call::<Me>(Method::GetMe, &NoParameters {}, on_retry)?;
+        reply.result.clean(self.scrubber());
+        Ok(reply)
     }
 
     /// The bot's webhook, without any token in it.
@@ -182,13 +201,7 @@ impl<'a> Client<'a> {
     /// As [`Self::me`].
     pub fn webhook(&self, on_retry: OnRetry<'_>) -> Result<Reply<WebhookInfo>, Error> {
         let mut reply = self.call::<WebhookInfo>(Method::GetWebhookInfo, &NoParameters {}, on_retry)?;
-        let info = &mut reply.result;
-        let scrubber = self.scrubber();
-        info.url = scrubber.clean(&base_url::shown(&info.url));
-        info.last_error_message = info.last_error_message.take().map(|text| scrubber.clean(&text));
-        info.ip_address = info.ip_address.take().map(|text| scrubber.clean(&text));
-        let is_kind = |text: &String| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        info.allowed_updates = info.allowed_updates.take().map(|kinds| kinds.into_iter().filter(is_kind).collect());
+        reply.result.clean(self.scrubber());
         Ok(reply)
     }
 
@@ -360,6 +373,17 @@ mod tests {
     fn only_these_methods_exist() {
         let names = [Method::GetMe, Method::GetWebhookInfo, Method::DeleteWebhook].map(Method::name);
         assert_eq!(names, ["getMe", "getWebhookInfo", "deleteWebhook"]);
+    }
+
+    #[test]
+    fn a_name_does_not_bring_the_token_out() {
+        let (token, body) = (token(), format!(r#"{{"ok":true,"result":{{"id":1,"username":"a {}"}}}}"#, secret()));
+        let answer =
+            HttpResponse { status: 200, body: body.into(), clock_ahead: None, location: None, retry_after: None };
+        let client = client(&token);
+        let mut me: Me = client.result(Method::GetMe, &answer).unwrap();
+        me.clean(client.scrubber());
+        assert_eq!(me.username.as_deref(), Some("a …"));
     }
 
     #[test]

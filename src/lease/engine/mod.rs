@@ -6,6 +6,8 @@
 
 mod etcd;
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod home;
 mod postgres;
 mod redis;

@@ -60,7 +60,10 @@ impl GuardianOrder {
     }
 
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let process = |pid: u64, start_ticks| Some(Identity { pid: i32::try_from(pid).ok()?, start_ticks });
+        let process = |pid: u64, start_ticks| {
+            let pid = i32::try_from(pid).ok().filter(|&pid| pid > 0)?;
+            Some(Identity { pid, start_ticks })
+        };
         Some(match read(bytes)? {
             (b'D', [term_at, kill_at, _]) => Self::Deadline(LeaseDeadline {
                 term_at: Duration::from_nanos(term_at),
@@ -161,7 +164,8 @@ mod tests {
             assert!(message.encode().len() <= LONGEST);
             assert_eq!(GuardianMessage::parse(&message.encode()), Some(message));
         }
-        for nonsense in [&b""[..], b"?", b"G1", b"D1234567"] {
+        let nobody = GuardianOrder::Adopt(Identity { pid: 0, ..process }).encode();
+        for nonsense in [&b""[..], b"?", b"G1", b"D1234567", &nobody] {
             assert_eq!((GuardianOrder::parse(nonsense), GuardianMessage::parse(nonsense)), (None, None));
         }
     }

@@ -11,7 +11,7 @@
 
 pub mod client;
 mod family;
-mod message;
+pub(super) mod message;
 pub mod sweep;
 pub mod watch;
 

@@ -59,7 +59,9 @@ impl<'a> Outer<'a> {
         }
         let millis =
             digits.iter().fold(0i64, |sum, byte| sum.saturating_mul(10).saturating_add(i64::from(byte - b'0')));
-        (self.time, self.is_absolute, self.text) = (Time::at(millis), true, &self.text[end + 1..]);
+        // Whoever writes the log may write such a mark too.
+        let time = if time::INSTANTS.contains(&millis) { Time::at(millis) } else { Time::UNKNOWN };
+        (self.time, self.is_absolute, self.text) = (time, time != Time::UNKNOWN, &self.text[end + 1..]);
         true
     }
 

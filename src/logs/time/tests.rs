@@ -108,3 +108,11 @@ fn epochs() {
     assert_eq!(read_epoch(b"1768058834901,"), Some((1_768_058_834_901, 13)));
     assert_eq!(read_epoch(b"17680588"), None);
 }
+
+#[test]
+fn a_label_of_no_time_that_a_log_may_have_is_none() {
+    assert_eq!(read_tai64n(b"@4000000069626b1c35a4e900"), Some((1_768_057_618_900, 25)));
+    for label in ["@000000000000000000000000", "@7fffffffffffffff00000000", "@400000000000000900000000"] {
+        assert_eq!(read_tai64n(label.as_bytes()), None, "{label}");
+    }
+}

@@ -70,6 +70,9 @@ pub fn read_time_of_day(text: &[u8]) -> Option<usize> {
 /// From 2015 to 2100, in milliseconds since 1970. Other numbers, such as the IDs of most chats, are no times.
 const EPOCHS: std::ops::Range<i64> = 1_420_070_400_000..4_102_444_800_000;
 
+/// From 1970 to 2200, in milliseconds since 1970: a log of another time is none, and sums of such times have no room.
+pub const INSTANTS: std::ops::Range<i64> = 0..7_258_118_400_000;
+
 /// Milliseconds since 1970 of an epoch number: `1768058834.901`, `1768058834901`.
 pub fn read_epoch(text: &[u8]) -> Option<(i64, usize)> {
     let digits = text.iter().take(20).take_while(|byte| byte.is_ascii_digit()).count();
@@ -97,9 +100,8 @@ pub fn read_tai64n(text: &[u8]) -> Option<(i64, usize)> {
     let digits = text.get(..LENGTH)?.strip_prefix(b"@")?;
     let hex = |digits: &[u8]| i64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
     let (seconds, nanos) = (hex(&digits[..16])?.checked_sub(EPOCH)?, hex(&digits[16..])?);
-    (0..1_000_000_000)
-        .contains(&nanos)
-        .then(|| (seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000), LENGTH))
+    let millis = seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000);
+    ((0..1_000_000_000).contains(&nanos) && INSTANTS.contains(&millis)).then_some((millis, LENGTH))
 }
 
 /// Reads bytes one after the other.

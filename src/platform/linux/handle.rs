@@ -189,7 +189,7 @@ pub struct StatusFacts {
 }
 
 impl StatusFacts {
-    fn parse(status: &str) -> Self {
+    pub(super) fn parse(status: &str) -> Self {
         let fields = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             line.unwrap_or_default().split_ascii_whitespace().collect::<Vec<_>>()

@@ -26,7 +26,7 @@ pub const TABLE: &str = "/proc/locks";
 
 impl KernelLock {
     /// `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`; a waiter has `->` before `FLOCK`. Leases are not listed.
-    fn parse(line: &str) -> Option<Self> {
+    pub(super) fn parse(line: &str) -> Option<Self> {
         let mut words = line.split_ascii_whitespace().skip(1);
         let mut word = words.next()?;
         let waits = word == "->";

@@ -7,6 +7,8 @@ pub mod advice;
 pub mod alarm;
 pub mod boot;
 pub mod filesystem;
+#[cfg(all(feature = "cli", any(test, fuzzing)))]
+pub mod fuzz;
 pub mod handle;
 pub mod identity;
 pub mod locks;

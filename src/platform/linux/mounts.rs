@@ -30,7 +30,7 @@ pub(super) fn device(mount: u64) -> Option<(u32, u32)> {
     device_in(&fs::read_to_string("/proc/self/mountinfo").ok()?, mount)
 }
 
-fn device_in(mountinfo: &str, mount: u64) -> Option<(u32, u32)> {
+pub(super) fn device_in(mountinfo: &str, mount: u64) -> Option<(u32, u32)> {
     mountinfo.lines().find_map(|line| {
         let mut fields = line.split(' ');
         let is_meant = fields.next()?.parse() == Ok(mount);

@@ -62,11 +62,11 @@ impl OpenFile {
     }
 }
 
-fn socket_number(link: &str) -> Option<u64> {
+pub(super) fn socket_number(link: &str) -> Option<u64> {
     link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
-fn says_writing(info: &str) -> bool {
+pub(super) fn says_writing(info: &str) -> bool {
     let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
     flags.and_then(|flags| i64::from_str_radix(flags.trim(), 8).ok()).is_some_and(|flags| matches!(flags & 3, 1 | 2))
 }

@@ -117,7 +117,7 @@ fn request(family: u8, states: u32, ext: u8) -> [u8; REQUEST as usize] {
 }
 
 /// Reads the messages of one datagram; `true` after the last one.
-fn read_into<T>(found: &mut Vec<T>, mut datagram: &[u8], read: fn(&[u8]) -> Option<T>) -> io::Result<bool> {
+pub(super) fn read_into<T>(found: &mut Vec<T>, mut datagram: &[u8], read: fn(&[u8]) -> Option<T>) -> io::Result<bool> {
     let broken = || io::Error::from(io::ErrorKind::InvalidData);
     while let Some(header) = datagram.get(..HEADER) {
         let length = u32_at(header, 0).ok_or_else(broken)? as usize;
@@ -138,14 +138,14 @@ fn read_into<T>(found: &mut Vec<T>, mut datagram: &[u8], read: fn(&[u8]) -> Opti
 }
 
 /// `struct inet_diag_msg`: family, state, timer, retransmits; both ports, both addresses; …; user and inode at its end.
-fn answer(message: &[u8]) -> Option<(u64, Established)> {
+pub(super) fn answer(message: &[u8]) -> Option<(u64, Established)> {
     let message = message.get(..ANSWER)?;
     let uid = u32_at(message, ANSWER - 8)?;
     Some((u32_at(message, ANSWER - 4)?.into(), Established { to: end(message, 6, 24)?, uid }))
 }
 
 /// The same with our end, the cookie, and what follows as attributes.
-fn flow(message: &[u8]) -> Option<Flow> {
+pub(super) fn flow(message: &[u8]) -> Option<Flow> {
     let (inode, Established { to, .. }) = answer(message)?;
     let id = u64::from_ne_bytes(message.get(44..52)?.try_into().ok()?);
     let quiet = u32_at(attribute(message.get(ANSWER..)?, INFO)?, LAST_RECEIVED)?;

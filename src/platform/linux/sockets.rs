@@ -100,14 +100,14 @@ pub fn is_listening(pid: i32) -> io::Result<bool> {
 }
 
 /// The inode in a line of `/proc/net/tcp{,6}`, if that socket listens.
-fn tcp_listener(line: &str) -> Option<u64> {
+pub(super) fn tcp_listener(line: &str) -> Option<u64> {
     let mut fields = line.split_ascii_whitespace();
     (fields.nth(3)? == LISTEN).then_some(())?;
     fields.nth(5)?.parse().ok()
 }
 
 /// The same of `/proc/net/unix`: `address count protocol flags type state inode path`.
-fn unix_listener(line: &str) -> Option<u64> {
+pub(super) fn unix_listener(line: &str) -> Option<u64> {
     let mut fields = line.split_ascii_whitespace();
     (fields.nth(3)? == ACCEPTS).then_some(())?;
     fields.nth(2)?.parse().ok()
@@ -127,7 +127,7 @@ fn read_table(pid: i32) -> io::Result<Table> {
 }
 
 /// A line of `/proc/net/tcp{,6}`: `sl local remote state queues timer retransmits uid timeout inode …`.
-fn established(line: &str) -> Option<(u64, Established)> {
+pub(super) fn established(line: &str) -> Option<(u64, Established)> {
     let mut fields = line.split_ascii_whitespace();
     let remote = fields.nth(2)?;
     if fields.next()? != ESTABLISHED {

@@ -54,7 +54,8 @@ pub fn commands(line: &OsStr) -> Vec<Inner> {
     let mut found = Vec::new();
     for words in simple_commands(line.as_encoded_bytes()) {
         let skip = words.iter().take_while(|word| is_prefix(word)).count();
-        let words = &words[skip..];
+        let words = without_input(&words[skip..]);
+        // `< file` alone runs nothing.
         let Some((first, rest)) = words.split_first() else { continue };
         match first.to_str() {
             Some("cd" | "pushd") => {
@@ -63,7 +64,7 @@ pub fn commands(line: &OsStr) -> Vec<Inner> {
                 }
             }
             _ if is_builtin(first) => {}
-            _ => found.push(Inner { argv: without_input(words), dir: dir.clone() }),
+            _ => found.push(Inner { argv: words, dir: dir.clone() }),
         }
     }
     found
@@ -259,5 +260,17 @@ impl Splitter {
         if !self.words.is_empty() {
             self.commands.push(std::mem::take(&mut self.words));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_only_reads_a_file_runs_nothing() {
+        let argv = |line: &str| commands(OsStr::new(line)).into_iter().map(|inner| inner.argv).collect::<Vec<_>>();
+        assert_eq!(argv("< main.py; exec < log"), Vec::<Vec<OsString>>::new());
+        assert_eq!(argv("python < main.py"), [["python", "main.py"]]);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Wrappers are read through, `PATH` and shebangs are looked up, and `package.json` for `npm start`.
 
+use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -19,13 +20,37 @@ const LARGEST_SCRIPT: u64 = 64 * 1024;
 /// A longer `package.json` is not read.
 const LARGEST_PACKAGE: u64 = 1024 * 1024;
 /// How deep wrappers may be nested: more than anyone needs, and a package script may call itself.
-pub(super) const DEEPEST: usize = 12;
+const DEEPEST: usize = 12;
+/// How many commands are looked at for one question: a script may name itself in every line.
+const MOST_COMMANDS: usize = 4096;
+
+/// What is left of both.
+#[derive(Clone, Copy)]
+pub(super) struct Room<'a> {
+    depth: usize,
+    commands: &'a Cell<usize>,
+}
+
+impl<'a> Room<'a> {
+    /// For one question.
+    pub fn of(commands: &'a Cell<usize>) -> Self {
+        commands.set(MOST_COMMANDS);
+        Self { depth: DEEPEST, commands }
+    }
+
+    /// For what is one command further, and deeper by one; `None` if that is too far.
+    pub fn below(self) -> Option<Self> {
+        // One that is too deep is counted too: a script may have thousands of them.
+        self.commands.set(self.commands.get().checked_sub(1)?);
+        Some(Self { depth: self.depth.checked_sub(1)?, ..self })
+    }
+}
 
 impl Program {
     /// The program that COMMAND would run when started in `cwd`; `None` if that cannot be said (`npm run` of an
     /// unknown script, `python -c`, an interactive shell).
     pub fn of_command(argv: &[OsString], cwd: &Path) -> Option<Self> {
-        of_command(argv, cwd, DEEPEST)
+        of_command(argv, cwd, Room::of(&Cell::default()))
     }
 
     /// The scripts and modules that a shell script starts, as far as its text says so; none of any other program. Where it
@@ -34,12 +59,14 @@ impl Program {
         let NamedBy::Script(script) = &self.kind else { return Vec::new() };
         let (Some(text), Some(own)) = (shell_text(script), script.parent()) else { return Vec::new() };
         let cwd = self.folder().unwrap_or(own);
+        let commands = Cell::default();
+        let room = Room::of(&commands);
         let started = commands_of_script(script, &text).into_iter().filter_map(|inner| {
             let dir = match inner.dir {
                 Some(dir) => folder_of(&dir, cwd, own)?,
                 None => cwd.to_path_buf(),
             };
-            let program = of_command(&inner.argv, &dir, DEEPEST)?;
+            let program = of_command(&inner.argv, &dir, room)?;
             // Variables for the script's own arguments may be anything.
             let is_open = program.args().is_some_and(|args| args.words().iter().any(is_expansion));
             Some(if is_open { program.anyhow() } else { program })
@@ -56,7 +83,7 @@ impl Program {
 
     /// Whether COMMAND hands the bot on to a server or a daemon, below which it runs on after COMMAND's end.
     pub fn is_handed_on(command: &[OsString], cwd: &Path) -> bool {
-        is_handed_on(command, cwd, DEEPEST)
+        is_handed_on(command, cwd, Room::of(&Cell::default()))
     }
 
     /// Whether it is a command of the machine's: a script without an extension in a folder of `PATH`.
@@ -86,15 +113,13 @@ impl Program {
     }
 }
 
-fn of_command(command: &[OsString], cwd: &Path, depth: usize) -> Option<Program> {
-    if command.is_empty() || depth == 0 {
-        return None;
-    }
+pub(super) fn of_command(command: &[OsString], cwd: &Path, room: Room<'_>) -> Option<Program> {
+    let room = room.below().filter(|_| !command.is_empty())?;
     match argv::read(command, None) {
-        ParsedArgv::Wraps(wrapped) => inside(&wrapped, command, cwd, depth - 1),
+        ParsedArgv::Wraps(wrapped) => inside(&wrapped, command, cwd, room),
         ParsedArgv::Runs(invocation) => {
             if let Some(inner) = launched(&invocation) {
-                return first_of(&inner, cwd, depth - 1);
+                return first_of(&inner, cwd, room);
             }
             let file = match &invocation.target {
                 Target::Executable(name) => which(name, cwd),
@@ -102,11 +127,11 @@ fn of_command(command: &[OsString], cwd: &Path, depth: usize) -> Option<Program>
             };
             let first = file.as_deref().and_then(first_line).unwrap_or_default();
             if let (Some(file), Some(line)) = (&file, shebang(&first)) {
-                return of_command(&with_interpreter(line, file, &invocation), cwd, depth - 1);
+                return of_command(&with_interpreter(line, file, &invocation), cwd, room);
             }
             let line = (invocation.runner == Runner::Bun).then(|| package_script(command, cwd)).flatten();
             match line {
-                Some(line) => first_of(&argv::shell::commands(OsStr::new(&line)), cwd, depth - 1),
+                Some(line) => first_of(&argv::shell::commands(OsStr::new(&line)), cwd, room),
                 None => match file {
                     Some(file) => Some(Program::beginning_with(&file, &first).run_as(&invocation, cwd)),
                     None => Program::of_invocation(&invocation, None, cwd),
@@ -132,11 +157,9 @@ fn launched(invocation: &Invocation) -> Option<Vec<argv::Inner>> {
     argv::wrapper::launched(name.to_str()?, &invocation.args)
 }
 
-fn is_handed_on(command: &[OsString], cwd: &Path, depth: usize) -> bool {
-    if command.is_empty() || depth == 0 {
-        return false;
-    }
-    let any = |commands: &[argv::Inner]| commands.iter().any(|inner| is_handed_on(&inner.argv, cwd, depth - 1));
+fn is_handed_on(command: &[OsString], cwd: &Path, room: Room<'_>) -> bool {
+    let Some(room) = room.below().filter(|_| !command.is_empty()) else { return false };
+    let any = |commands: &[argv::Inner]| commands.iter().any(|inner| is_handed_on(&inner.argv, cwd, room));
     match argv::read(command, None) {
         ParsedArgv::Wraps(wrapped) => wrapped.name == "systemd-run" || any(&wrapped.inner),
         ParsedArgv::Runs(invocation) if launched(&invocation).is_some() => true,
@@ -188,20 +211,20 @@ pub(super) fn is_expansion(word: &OsString) -> bool {
 }
 
 /// The first inner command that is a script or a module, else the first that is a program at all.
-fn inside(wrapped: &Wrapped, command: &[OsString], cwd: &Path, depth: usize) -> Option<Program> {
+fn inside(wrapped: &Wrapped, command: &[OsString], cwd: &Path, room: Room<'_>) -> Option<Program> {
     if wrapped.inner.is_empty() {
         let line = package_script(command, cwd)?;
-        return first_of(&argv::shell::commands(OsStr::new(&line)), cwd, depth);
+        return first_of(&argv::shell::commands(OsStr::new(&line)), cwd, room);
     }
-    first_of(&wrapped.inner, cwd, depth)
+    first_of(&wrapped.inner, cwd, room)
 }
 
-fn first_of(commands: &[argv::Inner], cwd: &Path, depth: usize) -> Option<Program> {
+fn first_of(commands: &[argv::Inner], cwd: &Path, room: Room<'_>) -> Option<Program> {
     let programs: Vec<Program> = commands
         .iter()
         .filter_map(|inner| {
             let dir = inner.dir.as_ref().map_or_else(|| cwd.to_path_buf(), |dir| absolute(cwd, dir));
-            of_command(&inner.argv, &dir, depth)
+            of_command(&inner.argv, &dir, room)
         })
         .collect();
     programs.iter().find(|program| program.is_script_or_module()).or(programs.first()).cloned()

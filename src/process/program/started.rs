@@ -1,10 +1,11 @@
 //! Whether a command line would start this very program: a shell's loop, a line of cron, a manager's entry.
 
+use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use super::super::argv::{self, Inner, ParsedArgv};
-use super::command::{DEEPEST, commands_of_script, folder_of, is_expansion, shell_text};
+use super::command::{Room, commands_of_script, folder_of, is_expansion, of_command, shell_text};
 use super::{NamedBy, Program};
 
 /// Commands that only one of several at a time gets through.
@@ -25,12 +26,12 @@ impl Program {
     /// How a command line that is typed in `cwd` starts this program; `None` if it does not. `name` is the bot's in
     /// solobot.toml. Scripts for shells are read, and `npm start` is looked up.
     pub fn start_by(&self, command: &[OsString], cwd: &Path, name: Option<&str>) -> Option<Start> {
-        StartSearch { program: self, name }.of_words(command, cwd, DEEPEST)
+        StartSearch { program: self, name }.of_words(command, cwd, Room::of(&Cell::default()))
     }
 
     /// The same of a script for a shell that is run in `cwd`.
     pub fn start_by_script(&self, script: &Path, cwd: &Path, name: Option<&str>) -> Option<Start> {
-        StartSearch { program: self, name }.of_script(script, cwd, DEEPEST)
+        StartSearch { program: self, name }.of_script(script, cwd, Room::of(&Cell::default()))
     }
 }
 
@@ -40,43 +41,41 @@ struct StartSearch<'a> {
 }
 
 impl StartSearch<'_> {
-    fn of_words(&self, command: &[OsString], cwd: &Path, depth: usize) -> Option<Start> {
-        let depth = depth.checked_sub(1)?;
+    fn of_words(&self, command: &[OsString], cwd: &Path, room: Room<'_>) -> Option<Start> {
+        let room = room.below()?;
         if self.is_by_name(command) {
             return Some(Start { is_locked: true, looks_first: false });
         }
         match argv::read(command, None) {
-            ParsedArgv::Wraps(wrapped) if wrapped.inner.is_empty() => {
-                self.of_program(&Program::of_command(command, cwd)?)
-            }
+            ParsedArgv::Wraps(wrapped) if wrapped.inner.is_empty() => self.of_program(&of_command(command, cwd, room)?),
             ParsedArgv::Wraps(wrapped) => {
                 let is_locked = EXCLUDERS.contains(&wrapped.name.as_str());
-                let start = self.of_commands(&wrapped.inner, cwd, cwd, depth)?;
+                let start = self.of_commands(&wrapped.inner, cwd, cwd, room)?;
                 Some(Start { is_locked: start.is_locked || is_locked, ..start })
             }
             ParsedArgv::Runs(_) => {
-                let program = Program::of_command(command, cwd)?;
+                let program = of_command(command, cwd, room)?;
                 self.of_program(&program).or_else(|| match &program.kind {
-                    NamedBy::Script(script) | NamedBy::Executable(script) => self.of_script(script, cwd, depth),
+                    NamedBy::Script(script) | NamedBy::Executable(script) => self.of_script(script, cwd, room),
                     _ => None,
                 })
             }
         }
     }
 
-    fn of_script(&self, script: &Path, cwd: &Path, depth: usize) -> Option<Start> {
+    fn of_script(&self, script: &Path, cwd: &Path, room: Room<'_>) -> Option<Start> {
         let text = shell_text(script)?;
         let own = script.parent().unwrap_or(cwd);
-        self.of_commands(&commands_of_script(script, &text), cwd, own, depth)
+        self.of_commands(&commands_of_script(script, &text), cwd, own, room)
     }
 
-    fn of_commands(&self, commands: &[Inner], cwd: &Path, own: &Path, depth: usize) -> Option<Start> {
+    fn of_commands(&self, commands: &[Inner], cwd: &Path, own: &Path, room: Room<'_>) -> Option<Start> {
         let start = commands.iter().find_map(|inner| {
             let folder = match &inner.dir {
                 Some(dir) => folder_of(dir, cwd, own)?,
                 None => cwd.to_path_buf(),
             };
-            self.of_words(&inner.argv, &folder, depth)
+            self.of_words(&inner.argv, &folder, room)
         })?;
         let has = |names: &[&str]| {
             let is_one = |inner: &Inner| inner.argv.first().is_some_and(|first| is_called(first, names));
@@ -148,6 +147,22 @@ mod tests {
             ("tail -f bot.py", None),
         ] {
             assert_eq!(start(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn scripts_that_name_themselves_in_every_line_come_to_an_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        let write = |name: &str, text: &str| std::fs::write(dir.join(name), text).unwrap();
+        write("loop.sh", &"bash loop.sh\n".repeat(1000));
+        write("package.json", &format!(r#"{{"scripts":{{"start":"npm start{}"}}}}"#, "; npm start".repeat(1000)));
+        let program = Program::script(&dir.join("bot.py"));
+        for line in [&["bash", "loop.sh"], &["npm", "start"]] {
+            let words = line.map(OsString::from).to_vec();
+            assert_eq!(program.start_by(&words, dir, None), None, "{words:?}");
+            assert!(!Program::is_handed_on(&words, dir));
+            let _ = Program::of_command(&words, dir);
         }
     }
 

@@ -336,6 +336,8 @@ mod the_checks {
         let others = [
             "/// See [`crate::b::X`].\nfn f() {}",
             "#[cfg(test)]\nmod tests { use crate::b::X; }",
+            "#[cfg(any(test, fuzzing))]\nmod tests { use crate::b::X; }",
+            "#[cfg(all(unix, any(test, fuzzing)))]\nmod tests { use crate::b::X; }",
             "const TEXT: &str = \"crate::b::X\";",
             "// use crate::b::X;",
             "pub(crate) fn f() {}",

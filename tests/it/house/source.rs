@@ -124,13 +124,20 @@ fn attribute(file: &mut File, tokens: &[TokenTree], at: usize) -> usize {
     let group = if is(tokens.get(at + 1), '!') { at + 2 } else { at + 1 };
     let Some(TokenTree::Group(inner)) = tokens.get(group) else { return at + 1 };
     let text = inner.stream().to_string().replace(' ', "");
-    if text == "test" || text.starts_with("cfg(test)") {
+    if is_of_tests(&text) {
         return end_of_item(tokens, group + 1);
     }
     if !text.starts_with("doc=") {
         walk(file, inner.stream());
     }
     group + 1
+}
+
+/// Whether an attribute keeps an item for tests, or for these and fuzzing.
+fn is_of_tests(attribute: &str) -> bool {
+    let (alone, among) = ("cfg(any(test,fuzzing))", ",any(test,fuzzing)))");
+    let is_among = attribute.starts_with("cfg(all(") && attribute.ends_with(among);
+    attribute == "test" || attribute.starts_with("cfg(test)") || attribute == alone || is_among
 }
 
 /// Behind the item that begins here.

@@ -26,10 +26,10 @@
 //!
 //! Not promised: that a member run with `--unsafe-no-fsync` keeps what it has confirmed.
 
-mod answer;
+pub(super) mod answer;
 mod member;
-mod refusal;
-mod weaknesses;
+pub(super) mod refusal;
+pub(super) mod weaknesses;
 
 use std::mem;
 use std::time::Duration;

@@ -20,7 +20,7 @@ mod files;
 mod keep;
 mod local;
 pub mod protocol;
-mod stored;
+pub(in crate::lease) mod stored;
 mod watch;
 
 pub use self::keep::HomeRegister;

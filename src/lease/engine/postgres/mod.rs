@@ -7,10 +7,10 @@
 //!
 //! Not promised: that a failover keeps the record. The server that takes over has another name.
 
-mod answer;
+pub(super) mod answer;
 mod link;
-mod refusal;
-mod seen;
+pub(super) mod refusal;
+pub(super) mod seen;
 mod shown;
 mod socket;
 mod sql;

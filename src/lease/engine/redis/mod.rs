@@ -6,9 +6,9 @@
 //!
 //! Not promised: that a failover keeps the record. The server that takes over has another name.
 
-mod answer;
-mod refusal;
-mod weaknesses;
+pub(super) mod answer;
+pub(super) mod refusal;
+pub(super) mod weaknesses;
 
 use std::io::{self, Write};
 use std::time::Duration;

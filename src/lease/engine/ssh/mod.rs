@@ -8,7 +8,7 @@
 //! of words are ever kept of what they send. No call waits for a disk or a resolver: `ssh` is started by a thread of its own.
 
 mod connection;
-mod refusal;
+pub(super) mod refusal;
 
 use std::time::Duration;
 
