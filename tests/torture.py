@@ -370,7 +370,7 @@ class HandOffs(World):
         name, argv = f"{kind}-{self.serial}", self.contender(kind)
         # Mostly too short to be met, sometimes long enough for a takeover.
         stay = self.random.choices([self.random.randint(0, 3_000), self.random.randint(3_000, 25_000), 150_000], [9, 9, 2])[0]
-        stderr = f"err/{self.serial % 64}"
+        stderr = f"err/{self.serial % 1024}"
         stubborn = self.random.random() < 0.3
         self.slots[self.start(argv, stderr, (name, stay), stubborn)] = (name, argv, stderr)
 
@@ -379,6 +379,9 @@ class HandOffs(World):
         pid = self.random.choice(list(self.slots))
         name, _, _ = self.slots[pid]
         kind = name.partition("-")[0]
+        # Only the one that it stops is to end.
+        if kind == "grace":
+            return
         number = signal.SIGKILL if self.random.random() < 0.75 else signal.SIGTERM
         below = children(pid)
         # A keeper that is killed gives its lock up, and no design could prevent that: of its pair only the other one is
@@ -408,7 +411,8 @@ class HandOffs(World):
                 "python": {0},
                 # It may meet one that itself took over.
                 "takeover": {0, 75},
-                "timed": {75},
+                "wait": {75},
+                "grace": {0},
             }.get(kind, {0, 137, 143})
             if code == 75 and kind in ("plain", "nofork", "close", "keeper", "fd"):
                 # The kernel serves waiters in their order: the longest queue here takes some seconds.
@@ -417,11 +421,11 @@ class HandOffs(World):
             elif code not in allowed and code not in (-signal.SIGKILL, -signal.SIGTERM):
                 self.violation("bad ends", f"{name} ended with {code}: {' '.join(argv)}\n{tail(stderr, 12)}")
             self.words_of(stderr, f"{name}: {' '.join(argv)}")
-            self.judge_more(kind, code, argv, stderr)
+            self.judge_more(name, code, argv, stderr)
         for pid in list(self.ended):
             del self.ended[pid]
 
-    def judge_more(self, kind, code, argv, stderr):
+    def judge_more(self, name, code, argv, stderr):
         """What else a part wants of whoever has ended."""
 
     def disturb(self):
@@ -492,6 +496,10 @@ class HandOffs(World):
 # What a wall clock is set to, in seconds from the true time. Nobody can set Linux's to a time before 1970.
 JUMPS = [2, 30, 90, 600, 3600, 86_400, 40 * 86_400, 3 * 365 * 86_400, 60 * 365 * 86_400]
 TIMED = [0.4, 1.0, 2.5]
+# Somebody who takes no notice of TERM is stopped; $0 is solobot, $1 the lock, $2 how long it has until KILL.
+STOP = """"$0" acquire -n -l "$1" -- sh -c 'trap "" TERM; : >"$0.ready"; exec tail -f /dev/null' "$1" &
+until [ -e "$1.ready" ]; do sleep 0.01; done # how often it looks
+exec "$0" stop -y -l "$1" --grace "$2\""""
 # A wait that ends later than this was not only held up by a busy machine; most jumps are longer.
 LATE = 10.0
 
@@ -502,14 +510,14 @@ class Clocks(HandOffs):
 
     def __init__(self, *args):
         super().__init__(*args)
-        self.weights = {**WEIGHTS, "looker": 4, "timed": 4}
+        self.weights = {**WEIGHTS, "looker": 4, "wait": 4, "grace": 1}
         with open("clock", "w+b") as file:
             file.write(bytes(8))
             file.flush()
             self.offset = mmap.mmap(file.fileno(), 8)
         library = os.environ["CLOCK_LIBRARY"]
         self.environment.update(LD_PRELOAD=library, NEMESIS_CLOCK=os.path.abspath("clock"))
-        self.begun = {}  # stderr of one that waits a certain time -> when it was started
+        self.begun = {}  # kind with number -> when it was started
         # Held by this process as long as it runs, so that each of them waits in vain.
         self.held = os.open("held.lock", os.O_RDWR | os.O_CREAT, 0o644)
         fcntl.flock(self.held, fcntl.LOCK_EX)
@@ -531,28 +539,31 @@ class Clocks(HandOffs):
             self.violation("unreadable", f"a record: {text}")
 
     def contender(self, kind):
-        if kind == "timed":
-            wait = self.random.choice(TIMED)
-            return [self.solobot, "acquire", "-l", "held.lock", "-w", f"{wait}s", "--", "true"]
+        if kind == "wait":
+            return [self.solobot, "acquire", "-l", "held.lock", "-w", str(self.random.choice(TIMED)), "--", "true"]
+        if kind == "grace":
+            return ["sh", "-c", STOP, self.solobot, f"own-{self.serial}.lock", "4"]
         if kind == "looker" and self.random.random() < 0.5:
             return [self.solobot, "-c", "solobot.toml", "status", "--json", "turn"]
         return super().contender(kind)
 
     def start(self, argv, stderr, turn=None, stubborn=False):
-        self.begun[stderr] = time.monotonic()
+        self.begun[turn[0] if turn else "proof"] = time.monotonic()
         return super().start(argv, stderr, turn, stubborn)
 
-    def judge_more(self, kind, code, argv, stderr):
-        if kind == "timed" and code == 75:
-            self.judge_wait(float(argv[5].rstrip("s")), stderr)
+    def judge_more(self, name, code, argv, stderr):
+        kind, begun = name.partition("-")[0], self.begun.pop(name)
+        # One that was shot did not wait to the end.
+        if kind == "wait" and code == 75 or kind == "grace" and code == 0:
+            self.judge_wait(float(argv[argv.index("-w") + 1] if kind == "wait" else argv[-1]), begun, stderr)
         elif "--json" in argv and code == 0:
             with open(stderr, encoding="utf-8", errors="replace") as file:
                 text = file.read()
             if not is_readable(text, times_of_status):
                 self.violation("unreadable", f"{' '.join(argv)}: {text}")
 
-    def judge_wait(self, seconds, stderr):
-        lasted = time.monotonic() - self.begun[stderr]
+    def judge_wait(self, seconds, begun, stderr):
+        lasted = time.monotonic() - begun
         self.counts["timed waits"] += 1
         if not seconds <= lasted <= seconds + LATE:
             self.violation("untimely", f"a wait of {seconds} s took {lasted:.3f} s\n{tail(stderr, 9)}")
@@ -569,7 +580,7 @@ class Clocks(HandOffs):
         pid = self.start([sys.executable, "-I", "-c", script], "err/0")
         self.until(lambda: os.path.getsize("err/0"))
         self.set_clock(3600)
-        if self.finish(pid) != 0 or (self.judge_wait(5.0, "err/0"), self.counts.pop("untimely", 0))[1] != 1:
+        if self.finish(pid) != 0 or (self.judge_wait(5.0, self.begun["proof"], "err/0"), self.counts.pop("untimely", 0))[1] != 1:
             sys.exit(f"torture.py: a wait that a jump ended was not noticed: {tail('err/0', 9)}")
         self.counts.clear()
         self.kinds.clear()
