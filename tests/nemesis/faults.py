@@ -273,6 +273,7 @@ JUMPS = [2, 30, 600, 3600, 86_400, 365 * 86_400, 50 * 365 * 86_400]
 
 
 def wall_clock(host, whose, random):
+    """As its solobot is told it; a static one is told the true time."""
     seconds = random.choice([1, -1]) * int(random.choice(JUMPS) * random.uniform(0.5, 1))
     text = f"the wall clock of the {whose} set by {seconds:+} s, and right again"
     return Fault(text, lasting(random), lambda: host.set_clock(seconds), lambda: host.set_clock(0))
