@@ -125,7 +125,8 @@ run_leases() {
     # Its lease is one file, whatever its name.
     [[ -z $self_check ]] || engines=(redis postgres etcd)
     engine=$("$python" -c 'import random, sys; print(random.Random(sys.argv[1]).choice(sys.argv[2:]))' "$seed leases" "${engines[@]}")
-    SOLOBOT=$debug/solobot background TERM bash tests/nemesis.sh "$engine" "$((seconds > 40 ? seconds - 30 : 10))s" \
+    # A cluster of three a pair: with more pairs, they wait for the machine rather than for each other.
+    SOLOBOT=$debug/solobot background TERM bash tests/nemesis.sh "$engine" "$((seconds > 40 ? seconds - 30 : 10))s" --pairs 4 \
         --seed "$seed" --times-shown ${self_check:+--broken} >"$folder/leases.log" 2>&1 || code=$?
     # As the other parts say it.
     sed -n '/^nemesis: engine=/{s/^nemesis: /leases: /;s/ seed=[^ ]*//;s/ result=.*//;s/ \([a-z_]*\)=/, \1 /g;s/:,/:/;s/_/ /g;p}' \
