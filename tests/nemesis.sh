@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Lets everything go wrong between two hosts that want one lease, and counts the seconds with two pollers: there must be none.
 #
-#   bash tests/nemesis.sh [ENGINE] [ROUNDS] [--seed SEED] [--pairs N] [--times-shown] [--only FAULT,FAULT]
+#   bash tests/nemesis.sh [ENGINE] [ROUNDS] [--seed SEED] [--pairs N] [--times-shown] [--only FAULT,FAULT] [--broken]
 #
 # ENGINE is redis, ssh, postgres, pgbouncer, etcd, etcd-cluster (three members), etcdctl (beside solobot: what etcd's own tool
-# does in the same rounds), or all, which is all of them but etcdctl, and the default. 3 rounds an engine by default. One line a round, a table an engine, and a line for programs. Exit code 1 if
-# anything was found. With --times-shown, how long a hand-over takes is shown and fails nothing: a debug build on a busy machine
-# is no measure. With --only, each round has one of these faults of tests/nemesis/faults.py, and no second one. The same seed
-# makes the same choices again, but not the same timing. SOLOBOT names another program than target/debug/solobot. Needs root: the
-# hosts are network namespaces.
+# does in the same rounds), or all, which is all of them but etcdctl, and the default. ROUNDS is a number, 3 by default, or a time
+# such as 90s, after which no round begins. One line a round, a table an engine, and a line for programs. Exit code 1 if anything
+# was found, 77 if this machine cannot run it. With --times-shown, how long a hand-over takes is shown and fails nothing: a debug
+# build on a busy machine is no measure. With --only, each round has one of these faults of tests/nemesis/faults.py, and no second
+# one. With --broken, each host has a lease of its own, so that two do poll, and the witness must see it (not with ssh, whose lease
+# is one file). The same seed makes the same choices again, but not the same timing. SOLOBOT names another program than
+# target/debug/solobot. Needs root: the hosts are network namespaces.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -29,12 +31,13 @@ while (($#)); do
             NEMESIS_ONLY=$2
             shift
             ;;
+        --broken) export BROKEN=1 ;;
         --seed | --pairs)
             (($# > 1)) || die "$1: a value is missing"
             declare "${1#--}=$2"
             shift
             ;;
-        -*) die "unknown argument: $1 (only --seed SEED, --pairs N, --only FAULT,FAULT and --times-shown)" ;;
+        -*) die "unknown argument: $1 (only --seed SEED, --pairs N, --only FAULT,FAULT, --times-shown and --broken)" ;;
         *) words+=("$1") ;;
     esac
     shift
@@ -46,12 +49,13 @@ case ${words[0]:-all} in
     redis | ssh | postgres | pgbouncer | etcd | etcd-cluster | etcdctl) engines=("${words[0]}") ;;
     *) die "no such engine: ${words[0]} (redis, ssh, postgres, pgbouncer, etcd, etcd-cluster, etcdctl, all)" ;;
 esac
-[[ $rounds =~ ^[1-9][0-9]*$ ]] || die "ROUNDS is a number, not $rounds"
+[[ $rounds =~ ^[1-9][0-9]*s?$ ]] || die "ROUNDS is a number or a time such as 90s, not $rounds"
 [[ $pairs =~ ^[1-9][0-9]?$ ]] || die "--pairs takes a number, not $pairs"
 [[ $seed =~ ^[0-9A-Za-z]+$ ]] || die "--seed takes letters and digits, not $seed"
 
-[[ $(id -u) -eq 0 ]] || die "needs root: the hosts are network namespaces, and their ways TUN devices"
-[[ -w /dev/net/tun ]] || die "needs /dev/net/tun, which a container has only if it is told so (docker run --device /dev/net/tun)"
+cannot() { printf 'tests/nemesis.sh: %s\n' "$*" >&2; exit 77; }
+[[ $(id -u) -eq 0 ]] || cannot "needs root: the hosts are network namespaces, and their ways TUN devices"
+[[ -w /dev/net/tun ]] || cannot "needs /dev/net/tun, which a container has only if it is told so (docker run --device /dev/net/tun)"
 readonly TARGET="${CARGO_TARGET_DIR:-target}"
 folder=$(realpath -m "$TARGET")/nemesis
 case $folder in
@@ -72,10 +76,10 @@ for engine in "${engines[@]}"; do
     esac
 done
 mkdir -p "$TARGET"
-need "${needed[@]}"
+(need "${needed[@]}") || exit 77
 
 namespaces=(unshare -n -m -p -f --mount-proc --kill-child=KILL)
-"${namespaces[@]}" true 2>/dev/null || die "root may not make namespaces here (${namespaces[*]})"
+"${namespaces[@]}" true 2>/dev/null || cannot "root may not make namespaces here (${namespaces[*]})"
 
 if [[ -z ${SOLOBOT:-} ]]; then
     cargo build --quiet --bin solobot

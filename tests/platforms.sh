@@ -260,7 +260,7 @@ windows() {
     local target=x86_64-pc-windows-gnu beside=$TARGET/windows/x86_64-pc-windows-gnu/debug source
     [[ $(uname -m) == x86_64 ]] || die "windows: built for x86_64, and this is $(uname -m)"
     need 'x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64' "$WINE_FOLDER/wine64 wine64" 'python3 python3'
-    need_node_for_windows
+    [[ -n ${WINDOWS_RACE:-} ]] || need_node_for_windows
     std_links=()
     build "$target" windows
     # The programs of the tests, beside solobot.exe; and a DLL that wine 8 lacks, which Rust's library needs.
@@ -282,7 +282,10 @@ windows() {
     fi
     # Its server stays until it is told to end, so that no start waits for it.
     "$WINE_FOLDER/wineserver" -p || true
-    python3 tests/windows/run.py "$beside/solobot.exe" "$TARGET/windows/node/package/bin/node.exe" "$beside" "$folder" |
+    # tests/torture.sh wants one race alone.
+    local -a only=()
+    [[ -z ${WINDOWS_RACE:-} ]] || read -ra only <<<"--race $WINDOWS_RACE"
+    python3 tests/windows/run.py "$beside/solobot.exe" "$TARGET/windows/node/package/bin/node.exe" "$beside" "$folder" "${only[@]}" |
         tee "$folder/windows.said"
     checks=$(grep -c '^ok: ' "$folder/windows.said")
 }

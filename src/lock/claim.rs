@@ -95,7 +95,7 @@ pub fn judge_bare(pid: i32, written: Option<SystemTime>) -> Claim {
     if pid == 1 && identity::is_initial_pid_namespace() {
         return Err(Stale::Elsewhere(1));
     }
-    let reused = match (present.started_at(), written) {
+    let reused = match (present.earliest_start(), written) {
         (Some(started), Some(written)) => started > written + ROUNDING,
         _ => false,
     };
@@ -121,8 +121,9 @@ pub fn of_json(lock: &LockFile) -> Result<Claim, String> {
     let (pid, start) = parse(&bytes[..length])?;
     let Some(pid) = i32::try_from(pid).ok().filter(|&pid| pid > 0) else { return Ok(Err(Stale::Impossible)) };
     let meta = FileStatus::of_open(lock.file()).ok();
-    let claim = judge_bare(pid, meta.as_ref().and_then(|meta| meta.modified().ok()));
-    let claim = claim.and_then(|process| match start {
+    // A start time says more than the time of the file, which a wall clock that was set makes wrong.
+    let written = meta.as_ref().filter(|_| start.is_none()).and_then(|meta| meta.modified().ok());
+    let claim = judge_bare(pid, written).and_then(|process| match start {
         Some(start) if start != process.start_ticks => Err(Stale::Reused(pid.into())),
         _ => Ok(process),
     });

@@ -94,7 +94,8 @@ pub fn windows_shell(bytes: &[u8]) {
 /// `/proc/PID/cgroup`.
 pub fn cgroup(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    if let Some((_, id)) = cgroup::container(&text) {
+    if let Some(group) = cgroup::container(&text) {
+        let id = group.id;
         assert!(id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
     }
     if let Some(service) = cgroup::unit(&text) {

@@ -290,6 +290,35 @@ fn a_reused_pid_is_told_by_the_start_time_and_without_one_by_the_files() {
 }
 
 #[test]
+fn no_file_of_a_running_program_is_stale_after_the_clock_was_set() {
+    alone(|test| {
+        let other = test.start("tail -f /dev/null");
+        let (pid, ticks) = (other.pid(), start_ticks(other.pid()).unwrap());
+        let files = [plugin(test).file, hermes(test).file, openclaw(test).file];
+        put(test, &files[0], pid.to_string());
+        put(test, &files[1], format!(r#"{{"pid": {pid}, "start_time": {ticks}}}"#));
+        put(test, &files[2], format!(r#"{{"pid": {pid}}}"#));
+        // What the kernel says once the clock was set forward by an hour: the boot seems to be that much later.
+        let stat = fs::read_to_string("/proc/stat").unwrap();
+        let booted: u64 = stat.lines().find_map(|line| line.strip_prefix("btime ")).unwrap().parse().unwrap();
+        test.write("stat", stat.replace(&format!("btime {booted}"), &format!("btime {}", booted + 3600)));
+        test.run(&format!("mount --bind {} /proc/stat", test.name("stat"))).code(0);
+        let state = |file: &str| {
+            let json = solobot(test, &format!("status --json -l {}", test.name(file))).run().code(0).json();
+            json["bots"][0]["lock"]["state"].as_str().unwrap().to_owned()
+        };
+        for file in &files {
+            assert_eq!(state(file), "owner-alive-unlocked", "{file}");
+            solobot(test, &format!("clean-stale {}", test.name(file))).run().code(0).stdout_has(&["kept"]);
+            let written = fs::File::options().write(true).open(test.path(file)).unwrap();
+            written.set_modified(SystemTime::now() - Duration::from_hours(2)).unwrap();
+        }
+        // Written before the process can have started, by any clock; but its start time proves it.
+        assert_eq!(files.each_ref().map(|file| state(file)), ["stale", "owner-alive-unlocked", "stale"]);
+    });
+}
+
+#[test]
 fn what_is_wrong_with_such_a_file_is_said_with_a_remedy() {
     alone(|test| {
         let [plugin, hermes] = [plugin(test), hermes(test)];

@@ -2,15 +2,18 @@
 
     python3 -I tests/nemesis FOLDER SEED PAIRS ENGINE ROUNDS [ENGINE ROUNDS]…
 
-FOLDER is on a disk; its bin/ has the programs and the preload library, and nothing else is there.
+FOLDER is on a disk; its bin/ has the programs and the preload library, and nothing else is there. ROUNDS is a number, or a time
+such as 90s: a pair begins no further round after it.
 """
 
 import collections
+import itertools
 import os
 import random
 import subprocess
 import sys
 import threading
+import time
 import traceback
 
 from engines import ENGINES
@@ -40,29 +43,43 @@ def start_witness():
     os.setpriority(os.PRIO_PROCESS, witness.pid, -10)
 
 
-def deck(engine, rounds, seed):
+class Deck:
     """Whose turn it is in each round: every fault once, in any order, then every fault again."""
-    source, names = random.Random(f"{seed} {engine.name}"), []
-    while len(names) < rounds:
-        names += source.sample(suitable(engine), len(suitable(engine)))
-    return names
+
+    def __init__(self, engine, seed):
+        self.engine, self.source, self.names = engine, random.Random(f"{seed} {engine.name}"), []
+
+    def turn(self, number):
+        while len(self.names) <= number:
+            self.names += self.source.sample(suitable(self.engine), len(suitable(self.engine)))
+        return self.names[number]
 
 
 class Run:
     """All rounds of one engine, by several pairs at once."""
 
     def __init__(self, engine, rounds, pairs, seed):
-        self.engine, self.rounds, self.seed = engine, rounds, seed
-        self.names = deck(engine, rounds, seed)
-        self.pairs = range(pairs.start, pairs.start + min(len(pairs), rounds))
+        self.engine, self.seed = engine, seed
+        self.deck, self.end = Deck(engine, seed), None
+        if rounds.endswith("s"):
+            self.rounds, self.end, self.pairs = None, time.monotonic() + float(rounds[:-1]), pairs
+        else:
+            self.rounds = int(rounds)
+            self.pairs = range(pairs.start, pairs.start + min(len(pairs), self.rounds))
         self.report, self.lock, self.broken = Report(engine.name, seed), threading.Lock(), []
 
     def of_pair(self, number, tools, folder, wires):
         try:
             pair = Pair(number, self.engine, tools, os.path.join(folder, f"pair{number}"), wires, WITNESS)
-            pair.settle()
-            for turn in range(number - self.pairs.start, self.rounds, len(self.pairs)):
-                result = pair.round(turn, self.names[turn], self.seed)
+            first = pair.first_start()
+            if first.failed():
+                with self.lock:
+                    self.report.add(first)
+                return
+            for turn in self.turns(number):
+                with self.lock:
+                    name = self.deck.turn(turn)
+                result = pair.round(turn, name, self.seed)
                 with self.lock:
                     self.report.add(result)
                 if result.unsettled:
@@ -74,6 +91,13 @@ class Run:
         except Exception:
             with self.lock:
                 self.broken.append(traceback.format_exc())
+
+    def turns(self, pair):
+        """The numbers of this pair's rounds."""
+        for turn in itertools.count(pair - self.pairs.start, len(self.pairs)):
+            if time.monotonic() >= self.end if self.end else turn >= self.rounds:
+                return
+            yield turn
 
     def all(self, tools, folder, wires):
         threads = [threading.Thread(target=self.of_pair, args=(number, tools, folder, wires)) for number in self.pairs]
@@ -97,7 +121,7 @@ def main():
     for turn, (name, rounds) in enumerate(zip(engines[::2], engines[1::2])):
         # Each pair of the run has a number, and so addresses and a token, of its own.
         numbers = range(turn * int(pairs), (turn + 1) * int(pairs))
-        test = Run(ENGINES[name], int(rounds), numbers, seed)
+        test = Run(ENGINES[name], rounds, numbers, seed)
         test.all(tools, os.path.join(folder, name), wires)
         print(f"\n{name}\n{test.report.table()}\n", flush=True)
         lines.append(test.report.line())

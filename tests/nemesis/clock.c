@@ -1,4 +1,4 @@
-/* A server's wall clock, moved: preloaded, it adds the seconds in the file NEMESIS_CLOCK (one int64_t, read at each call) to
+/* A wall clock, moved: preloaded, it adds the seconds in the file NEMESIS_CLOCK (one int64_t, read at each call) to
  * what the program is told of CLOCK_REALTIME. Clocks that only measure durations stay as they are, as on a host whose
  * administrator sets the time. faketime does not start Debian's redis-server: its own allocator asks for the time before
  * faketime is ready; this library has nothing to prepare but a mapping, and without it tells the true time. */

@@ -8,7 +8,6 @@ import glob
 import json
 import os
 import shutil
-import struct
 import time
 
 from host import HostError
@@ -29,9 +28,6 @@ class Engine:
     def __init__(self, host, tools):
         self.host, self.tools = host, tools
         self.data = host.path("data")
-        self.clock = host.path("clock")
-        write(self.clock, ["\0" * 7])
-        self.set_clock(0)
 
     def start(self):
         os.makedirs(self.data, exist_ok=True)
@@ -53,13 +49,8 @@ class Engine:
     def thaw(self):
         self.host.thaw()
 
-    def set_clock(self, seconds):
-        # In place: the server has mapped the file.
-        with open(self.clock, "r+b") as file:
-            file.write(struct.pack("=q", seconds))
-
     def preload(self):
-        return {"LD_PRELOAD": self.tools.clock, "NEMESIS_CLOCK": self.clock}
+        return self.host.preload(self.tools.clock)
 
     def await_start(self):
         def answers():

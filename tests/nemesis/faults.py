@@ -269,6 +269,30 @@ def typed(host, text):
     return host.do("type", text=text)["typed"]
 
 
+# -------------------------------------------------------------------------------------------------------------- the clocks
+
+
+# How far, in seconds. Nobody can set a clock of Linux to a time before 1970.
+JUMPS = [2, 30, 600, 3600, 86_400, 365 * 86_400, 50 * 365 * 86_400]
+
+
+def wall_clock(host, whose, random):
+    """As its solobot is told it; a static one is told the true time."""
+    seconds = random.choice([1, -1]) * int(random.choice(JUMPS) * random.uniform(0.5, 1))
+    text = f"the wall clock of the {whose} set by {seconds:+} s, and right again"
+    return Fault(text, lasting(random), lambda: host.set_clock(seconds), lambda: host.set_clock(0))
+
+
+@fault("clock-holder", "clock", needs="watchers")
+def clock_holder(pair, random):
+    return wall_clock(pair.holder, "holder", random)
+
+
+@fault("clock-waiter", "clock", needs="watchers")
+def clock_waiter(pair, random):
+    return wall_clock(pair.waiter, "waiting one", random)
+
+
 # -------------------------------------------------------------------------------------------------------------- the server
 
 
@@ -317,7 +341,7 @@ def late_request(pair, random):
 @fault("server-clock", "server", needs="clock_can_move")
 def server_clock(pair, random):
     hour = random.choice([3600, -3600])
-    set_clock = pair.engine.set_clock
+    set_clock = pair.engine.host.set_clock
     text = f"the server's clock one hour {'on' if hour > 0 else 'back'}, and right again"
     return Fault(text, lasting(random), lambda: set_clock(hour), lambda: set_clock(0))
 

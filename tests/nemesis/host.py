@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 
@@ -27,6 +28,8 @@ class Host:
         # sshd accepts its own folder only so.
         os.chmod(os.path.join(folder, "run/sshd"), 0o755)
         os.chmod(os.path.join(folder, "tmp"), 0o1777)
+        with open(self.path("clock"), "wb") as file:
+            file.write(bytes(8))
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.channel.settimeout(PATIENCE)
         self.process = subprocess.Popen(
@@ -109,6 +112,15 @@ class Host:
 
     def thaw(self):
         return self.send(signal.SIGCONT)
+
+    def set_clock(self, seconds):
+        """The wall clock of those that have the preload library: so many seconds from the true time."""
+        # In place: they have mapped the file.
+        with open(self.path("clock"), "r+b") as file:
+            file.write(struct.pack("=q", seconds))
+
+    def preload(self, library):
+        return {"LD_PRELOAD": library, "NEMESIS_CLOCK": self.path("clock")}
 
     def look(self):
         return self.do("look")

@@ -90,6 +90,8 @@ class Report:
         values = {
             "engine": self.engine,
             "rounds": len(self.rounds),
+            "faults": sum(len(result.names) for result in self.rounds),
+            "hand_overs": len(self.clean()) + len(self.crash()),
             "seed": self.seed,
             "two_pollers_seconds": f"{self.two(True):.3f}",
             "clean_longest_seconds": shown(longest(self.clean())),

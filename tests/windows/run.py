@@ -1,9 +1,10 @@
 """The Windows tests: solobot.exe under wine, beside programs that lock as Python does, with Node as a bot.
 
     python3 tests/windows/run.py SOLOBOT NODE PEERS FOLDER [SCENE…]
+    python3 tests/windows/run.py SOLOBOT NODE PEERS FOLDER --race SEED SECONDS [broken]
 
-PEERS has locker.exe and witness.exe; the scenes work below FOLDER. The variable WINE is wine's program, WINEPREFIX a prefix that
-is set up. The last line is `N passed, N failed`; the exit code is 1 if a scene failed."""
+The second form is a part of tests/torture.sh. PEERS has locker.exe and witness.exe; the scenes work below FOLDER. The variable
+WINE is wine's program, WINEPREFIX a prefix that is set up. The last line is `N passed, N failed`; the exit code is 1 if a scene failed."""
 
 import http.server
 import json
@@ -11,13 +12,14 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 import time
 import traceback
 
-from world import TOKEN, Failed, Scene, expect, read, wait_until
+from world import DEADLINE, TOKEN, Failed, Scene, expect, read, wait_until
 
 
 NOBODY = "http://127.0.0.1:1"
@@ -844,19 +846,36 @@ def lockers_exclude_each_other(world):
 @scene
 def never_two_at_once(world):
     """Sixteen contenders, four of them programs that lock as Python does; holders are killed: the witness meets nobody."""
-    turns, chance, killed = 200, random.Random(19), 0
+    ours, seen, killed = race(world, random.Random(19), turns=200)
+    expect(seen / 4 < ours < seen and killed > seen / 20, f"too uneven: {ours} of {seen} turns, {killed} killed")
+
+
+def race(world, chance, turns=None, seconds=None, broken=False):
+    """Until there were so many turns, or for so many seconds; then each contender has its turn. How many turns there were under
+    solobot and in all, and how many were killed. `broken`: some have another lock, so that two do meet."""
+    killed = 0
     os.mkdir(world.here("meeting"))
     witness = [world.bed.windows(world.bed.peer("witness")), world.path("meeting")]
 
-    def start(place):
-        inside = [*witness, str(chance.randint(20, 120))]
-        if place % 4:
-            return world.acquire("--lock-only", "--wait", "1h", "-l", "bot.lock", "--", *inside)
-        how = ("msvcrt", "byte", "whole", "msvcrt")[place // 4]
-        return world.start(world.bed.peer("locker"), how, world.path("bot.lock"), "run", *inside)
-
     def entries():
         return [line.split() for line in read(world.here("meeting/log")).splitlines()]
+
+    # Without a lock the witness does meet another, or it would prove nothing.
+    first = world.start(*witness, "60000")
+    wait_until(entries, "the first witness", first.so_far)
+    world.run(*witness).ends_with(1)
+    expect([entry[0] for entry in entries()] == ["turn", "overlap"], "two at once were not noticed", entries())
+    world.bed.terminate(entries()[0][1])
+    first.wait()
+    os.remove(world.here("meeting/log"))
+
+    def start(place):
+        inside = [*witness, str(chance.randint(20, 120))]
+        lock = "other.lock" if broken and place % 2 else "bot.lock"
+        if place % 4:
+            return world.acquire("--lock-only", "--wait", "1h", "-l", lock, "--", *inside)
+        how = ("msvcrt", "byte", "whole", "msvcrt")[place // 4]
+        return world.start(world.bed.peer("locker"), how, world.path(lock), "run", *inside)
 
     def killed_so_far():
         # The holder's solobot, or its witness, or both. Of a locker neither: its lock would end before its witness does.
@@ -866,23 +885,37 @@ def never_two_at_once(world):
         which = chance.choice([[solobot], [inside], [solobot, inside], [inside, solobot]])
         return any([world.bed.terminate(pid) for pid in which])
 
+    def shot():
+        """A solobot, whatever it does just now."""
+        one = chance.choice([one for place, one in enumerate(contenders) if place % 4])
+        if chance.random() < 0.8 or not one.is_running():
+            return 0
+        one.child.kill()
+        return 1
+
+    def is_over():
+        return seen >= turns if turns else time.monotonic() - began >= seconds
+
+    began = progress = time.monotonic()
     contenders, seen = [start(place) for place in range(16)], 0
-    until = time.monotonic() + 600
-    while seen < turns:
-        expect(time.monotonic() < until, f"only {seen} turns within 600 s", *(one.so_far() for one in contenders))
+    while any(one.is_running() for one in contenders) or not is_over():
+        stuck = [one.so_far() for one in contenders if one.is_running()]
+        expect(time.monotonic() < progress + DEADLINE, f"no turn for {DEADLINE} s after {seen}", *stuck)
         for place, one in enumerate(contenders):
             if not one.is_running():
-                expect(one.child.returncode in (0, 99), "a bad end", one.so_far())
-                contenders[place] = start(place)
+                expect(one.child.returncode in (0, 99, -signal.SIGKILL, int(broken)), "a bad end", one.so_far())
+                if not is_over():
+                    contenders[place] = start(place)
         if len(entries()) > seen:
-            seen = len(entries())
-            killed += killed_so_far()
+            seen, progress = len(entries()), time.monotonic()
+            killed += killed_so_far() + shot()
         time.sleep(0.01)  # how often it looks
-    overlaps = [entry for entry in entries() if entry[0] == "overlap"]
-    expect(not overlaps, f"{len(overlaps)} overlaps in {seen} turns")
+    overlaps = len([entry for entry in entries() if entry[0] == "overlap"])
     ours = len([entry for entry in entries() if entry[2] != "0"])
-    expect(turns / 2 < ours < turns and killed > turns / 20, f"too uneven: {ours} of {seen} turns, {killed} killed")
-    print(f"  {seen} turns, {ours} of them under solobot, {killed} holders killed, 0 overlaps")
+    print(f"  turns {seen}, under solobot {ours}, killed {killed}, overlaps {overlaps}", flush=True)
+    expect(not overlaps, f"{overlaps} overlaps in {seen} turns")
+    world.solobot("acquire", "-n", "-l", "bot.lock", "--", *world.bed.nothing).ends_with(0)
+    return ours, seen, killed
 
 
 # ------------------------------------------------------------------------------------------------------------------------------
@@ -890,8 +923,12 @@ def never_two_at_once(world):
 
 def main():
     bed = Bed(*map(os.path.abspath, sys.argv[1:5]))
-    wanted, passed, failed = sys.argv[5:], 0, 0
-    for function in SCENES:
+    wanted, passed, failed, scenes = sys.argv[5:], 0, 0, SCENES
+    if wanted[:1] == ["--race"]:
+        (_, seed, seconds, *broken), wanted = wanted, []
+        scenes = [lambda world: race(world, random.Random(seed), seconds=float(seconds), broken=bool(broken))]
+        scenes[0].__name__ = "race"
+    for function in scenes:
         if wanted and function.__name__ not in wanted:
             continue
         world, began = Scene(function.__name__, bed), time.monotonic()

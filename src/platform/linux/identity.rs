@@ -3,12 +3,18 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
 use super::boot::booted_at;
 use super::stat::{STAT, read_stat};
 use crate::platform::stat::Stat;
 pub use crate::platform::unix::identity::{Identity, ancestry, lineage, own_pid, parent};
+
+/// File times and clock ticks are rounded.
+const ROUNDING: Duration = Duration::from_secs(2);
+/// How long a slow machine's PID 1 may take to mount `/proc`.
+const MOUNTED_WITHIN: Duration = Duration::from_secs(10);
 
 impl Identity {
     /// This very process.
@@ -27,11 +33,16 @@ impl Identity {
         Ok(Self { pid, start_ticks: stat.start_ticks })
     }
 
-    /// When the process started, by the wall clock, to a clock tick.
+    /// When the process started, by the wall clock of now, to a clock tick.
     pub fn started_at(self) -> Option<SystemTime> {
         let ticks = rustix::param::clock_ticks_per_second().max(1);
         let since_boot = Duration::from_millis(self.start_ticks.saturating_mul(1000) / ticks);
         booted_at()?.checked_add(since_boot)
+    }
+
+    /// The earliest moment at which it may have started by the wall clock of then, which is what the times of files are by.
+    pub fn earliest_start(self) -> Option<SystemTime> {
+        self.started_at()?.checked_sub(set_forward())
     }
 
     /// How long ago the process started, to a clock tick, whether or not it still runs.
@@ -40,6 +51,19 @@ impl Identity {
         let uptime = Duration::try_from_secs_f64(uptime.split_ascii_whitespace().next()?.parse().ok()?).ok()?;
         let ticks = rustix::param::clock_ticks_per_second().max(1);
         Some(uptime.saturating_sub(Duration::from_millis(self.start_ticks.saturating_mul(1000) / ticks)))
+    }
+}
+
+/// By how much, at most, the wall clock has been set forward since `/proc` was mounted, as far as that shows: a machine without
+/// a clock of its own, or a virtual one that was paused, sets it long after its start. `/proc` is not older than the process
+/// that mounts it, PID 1, unless another clock dated it.
+fn set_forward() -> Duration {
+    let mounted = fs::metadata("/proc").ok().and_then(|meta| u64::try_from(meta.ctime()).ok());
+    let first = Identity::of(1).and_then(Identity::started_at);
+    let (Some(mounted), Some(first)) = (mounted, first) else { return Duration::ZERO };
+    match first.duration_since(SystemTime::UNIX_EPOCH + Duration::from_secs(mounted)) {
+        Ok(ahead) if ahead > ROUNDING => ahead + MOUNTED_WITHIN,
+        _ => Duration::ZERO,
     }
 }
 

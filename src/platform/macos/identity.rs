@@ -23,6 +23,11 @@ impl Identity {
         SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(self.start_ticks))
     }
 
+    /// The earliest moment at which it may have started by the wall clock of then, which is what the times of files are by.
+    pub fn earliest_start(self) -> Option<SystemTime> {
+        self.started_at()
+    }
+
     /// How long ago the process started, whether or not it still runs; wrong by as much as the wall clock was set since.
     pub fn age(self) -> Option<Duration> {
         Some(SystemTime::now().duration_since(self.started_at()?).unwrap_or_default())

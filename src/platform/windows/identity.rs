@@ -59,6 +59,11 @@ impl Identity {
         (SystemTime::UNIX_EPOCH - BEFORE_UNIX).checked_add(since(self.start_ticks))
     }
 
+    /// The earliest moment at which it may have started by the wall clock of then, which is what the times of files are by.
+    pub fn earliest_start(self) -> Option<SystemTime> {
+        self.started_at()
+    }
+
     /// How long ago the process started, by the wall clock, whether or not it still runs.
     pub fn age(self) -> Option<Duration> {
         let mut now = FILETIME::default();
