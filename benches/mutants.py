@@ -59,8 +59,15 @@ MODULES = {
     "src/survey/lease": "lease_redis lease_shown",
     "src/survey/folder": "folder",
     "src/survey/layout_files": "folder gateways",
-    "src/survey/moved": "folder journal pages recipes restart_bot",
+    "src/survey/moved": "folder journal restart_bot surroundings",
     "src/survey/holders": "duplicates_orphans gateways interop no_orphan orphan status unlocked",
+    "src/survey/bots": "folder gateways unlocked",
+    "src/survey/connections": "blind same_token telegram_polling",
+    "src/survey/likely": "folder init status titles",
+    "src/survey/mod": "folder gateways init same_token telegram_bots",
+    "src/survey/nameless": "folder same_token titles",
+    "src/survey/servers": "healthy same_token telegram_polling",
+    "src/survey/tokens": "gateways same_token telegram_bots",
     "src/survey/": "blind folder gateways healthy init same_token status telegram_bots telegram_polling unlocked whose",
 }
 
