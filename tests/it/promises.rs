@@ -175,7 +175,7 @@ fn a_lock_that_the_kernel_refuses_to_give_is_an_error() {
         };
         acquire("error=EINTR:when=1").code(0);
         assert!(test.has("ran"));
-        acquire("error=ENOLCK").code(73).stderr_has(&["No locks available"]);
+        acquire("error=ENOLCK").code(73).stderr_has(&["no locks available"]);
     });
 }
 

@@ -133,10 +133,9 @@ fn conflicts_at_regular_intervals_are_a_hint_unless_two_instances_explain_them()
         bot.logs.pattern = Some(Pattern { kind, every: Some(10.0), evidence: String::new(), suggestion: "" });
         has_regular_conflicts(&bot)
     };
-    use PatternKind::{RespawnLoop, Steady};
-    assert!(is_hint(RespawnLoop, &[], 3));
-    assert!(is_hint(RespawnLoop, &[10], 3));
-    assert!(!is_hint(RespawnLoop, &[10, 20], 3));
-    assert!(!is_hint(RespawnLoop, &[10], 0));
-    assert!(!is_hint(Steady, &[10], 3));
+    assert!(is_hint(PatternKind::RespawnLoop, &[], 3));
+    assert!(is_hint(PatternKind::RespawnLoop, &[10], 3));
+    assert!(!is_hint(PatternKind::RespawnLoop, &[10, 20], 3));
+    assert!(!is_hint(PatternKind::RespawnLoop, &[10], 0));
+    assert!(!is_hint(PatternKind::Steady, &[10], 3));
 }
