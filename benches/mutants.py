@@ -134,6 +134,11 @@ def copy_tree():
     for old in TREE.glob("src/**/*.rs"):
         if str(old.relative_to(TREE)) not in files:
             old.unlink()
+    # What tests/run.sh --setup has installed.
+    BUILD.mkdir(parents=True, exist_ok=True)
+    for installed in [*OUT.parent.glob("venv*"), OUT.parent / "npm"]:
+        if not (BUILD / installed.name).exists():
+            (BUILD / installed.name).symlink_to(installed)
     return sorted(rendered)
 
 
