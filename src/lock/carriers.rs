@@ -175,4 +175,23 @@ mod tests {
         assert_eq!(of(&lock).unwrap(), [Carrier { process: own, kind: LockKind::Flock, caller: Some(own.pid) }]);
         assert!(flocks_of(own.pid).contains(&LockedFile { path, caller: Some(own.pid) }));
     }
+    #[test]
+    fn a_lock_of_fcntl_counts_for_its_own_file_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("l");
+        let lock = LockFile::open(&path, false).unwrap();
+        let code =
+            "import fcntl, sys; f = open(sys.argv[1], 'r+'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); input()";
+        let mut command = std::process::Command::new("python3");
+        command.args(["-c", code]).arg(&path).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let process = Identity::of(pid).unwrap();
+        assert!(of(&lock).unwrap().contains(&Carrier { process, kind: LockKind::Posix, caller: Some(pid) }));
+        let other = LockFile::open(&folder.path().join("other"), false).unwrap();
+        assert_eq!(of(&other).unwrap(), [], "its lock is on another file");
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
 }

@@ -444,4 +444,37 @@ mod tests {
         held.release();
         assert_eq!(std::fs::read_to_string(owner::path_of(&path)).unwrap(), "another's");
     }
+    fn held(path: &Path) -> Held {
+        let own = Identity::own().unwrap();
+        let lock = LockFile::open(path, false).unwrap();
+        assert_eq!(lock.try_lock().unwrap(), LockReply::Granted);
+        match Held::settle(lock, HolderFacts::default(), own, own, false).unwrap() {
+            SettleResult::Held(held, _) => *held,
+            SettleResult::Moved => panic!(),
+        }
+    }
+
+    #[test]
+    fn a_moved_file_is_noticed_by_the_watch_and_not_only_by_the_next_look() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("l");
+        let mut held = held(&path);
+        assert_eq!(held.start_watching(false), []);
+        std::fs::rename(&path, folder.path().join("old")).unwrap();
+        let watch = held.watch().map(Watch::descriptor);
+        assert_eq!(crate::platform::poll::readable([watch], Some(Duration::from_secs(30))).unwrap(), [true]);
+    }
+
+    #[test]
+    fn a_reading_is_told_from_the_last_writing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut held = held(&folder.path().join("l"));
+        assert!(!held.was_read(), "nothing was marked");
+        held.mark_unread();
+        assert!(!held.was_read());
+        // As a reading does, unless the file system notes none.
+        let now = FileTimes::new().set_accessed(SystemTime::now());
+        held.present().file().set_times(now).unwrap();
+        assert!(held.was_read());
+    }
 }

@@ -225,4 +225,12 @@ mod tests {
         lock.unlock();
         assert!(!look(&other, &[]).unwrap().held);
     }
+
+    #[test]
+    fn a_list_that_is_not_there_is_no_list_and_one_that_cannot_be_read_is_an_error() {
+        assert_eq!(as_far_as_listed(Err(io::ErrorKind::Unsupported.into())).unwrap(), None);
+        assert_eq!(as_far_as_listed(Ok(Vec::new())).unwrap(), Some(Vec::new()));
+        let refused = as_far_as_listed(Err(io::ErrorKind::PermissionDenied.into()));
+        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+    }
 }

@@ -386,4 +386,13 @@ mod tests {
         assert_eq!(program("/x/gateway.0123abcd.lock"), Some("the OpenClaw gateway"));
         assert_eq!(program("/x/gateway.readme.lock"), None);
     }
+
+    #[test]
+    fn the_variables_of_a_process() {
+        let vars = vars_of(b"HOME=/home/b\0EMPTY=\0PAIRS=a=1,b=2\0no pair\0=nameless\0");
+        let value = |name: &str| vars.get(name).map(|value| value.to_string_lossy().into_owned());
+        assert_eq!(value("HOME").as_deref(), Some("/home/b"));
+        assert_eq!(value("PAIRS").as_deref(), Some("a=1,b=2"));
+        assert_eq!(value("no pair"), None);
+    }
 }

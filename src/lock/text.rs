@@ -142,4 +142,17 @@ mod tests {
             assert_eq!(text.pid(), None, "{text:?}");
         }
     }
+
+    #[test]
+    fn the_longest_text_is_read_whole_and_a_longer_one_is_not_cut() {
+        for (length, expected) in [(LONGEST, LockText::Pid(u64::MAX)), (LONGEST + 1, LockText::Foreign)] {
+            let file = tempfile::tempfile().unwrap();
+            write_all_at(&file, &vec![b'9'; length], 0).unwrap();
+            assert_eq!(LockText::read(&file).unwrap(), expected, "{length}");
+        }
+        // White space up to the last byte that is read.
+        let file = tempfile::tempfile().unwrap();
+        write_all_at(&file, format!("7{}x", " ".repeat(LONGEST - 2)).as_bytes(), 0).unwrap();
+        assert_eq!(LockText::read(&file).unwrap(), LockText::Foreign);
+    }
 }

@@ -122,3 +122,34 @@ pub fn is_around_us(members: &[Identity]) -> bool {
 pub fn depends_on_polling(all: &[KeepFacts]) -> bool {
     all.len() > 1 && !all.iter().any(|one| (one.holds || one.is_managed) && !one.is_stopped && !one.is_doubtful)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keep_takes_a_word_or_a_pid() {
+        assert_eq!(parse_keep("managed"), Ok(Keep::Managed));
+        assert_eq!(parse_keep("1"), Ok(Keep::Pid(1)));
+        // 0 and negative numbers are groups of processes to kill(2).
+        for bad in ["0", "-1", "first", ""] {
+            assert!(parse_keep(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn connections_are_looked_at_only_where_they_decide() {
+        let plain = KeepFacts::default();
+        let holder = KeepFacts { holds: true, ..plain };
+        let managed = KeepFacts { is_managed: true, ..plain };
+        assert!(!depends_on_polling(&[plain]));
+        assert!(depends_on_polling(&[plain, plain]));
+        assert!(!depends_on_polling(&[plain, holder]));
+        assert!(!depends_on_polling(&[managed, plain]));
+        // One that would not be kept for it decides nothing.
+        let stopped = KeepFacts { is_stopped: true, ..holder };
+        let doubtful = KeepFacts { is_doubtful: true, ..managed };
+        assert!(depends_on_polling(&[plain, stopped]));
+        assert!(depends_on_polling(&[plain, doubtful]));
+    }
+}

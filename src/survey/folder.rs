@@ -145,7 +145,7 @@ impl FolderContents {
             // Of several the one that is held, else the default, as `status` has it.
             let default = program.default_lock_dir(cwd).join(layouts::SOLOBOT);
             let is_held = |lock: &&PathBuf| matches!(inspect(lock).state, State::Held { .. });
-            let held = locks.iter().find(is_held).filter(|_| locks.len() > 1);
+            let held = locks.iter().find(is_held);
             match held.or_else(|| locks.iter().find(|lock| **lock == default)).or(locks.first()) {
                 Some(lock) => settings.bot_of_lock_file(lock, Some(program)),
                 None => settings.bot_running(program, cwd),

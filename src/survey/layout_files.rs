@@ -95,3 +95,23 @@ pub fn give_tokens(instances: &mut [Instance]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_claims_for_the_living_process_that_it_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let claim = |content: &str| {
+            let path = folder.path().join("bot.pid");
+            std::fs::write(&path, content).unwrap();
+            claimant(&path)
+        };
+        let own = Identity::own().unwrap();
+        assert_eq!(claim(&own.pid.to_string()), Some(own));
+        assert_eq!(claim(&i32::MAX.to_string()), None);
+        assert_eq!(claim(""), None);
+        assert_eq!(claimant(&folder.path().join("none")), None);
+    }
+}

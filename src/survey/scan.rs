@@ -343,3 +343,27 @@ fn started(process: Identity) -> Timestamp {
     let started = process.started_at().and_then(|time| Timestamp::try_from(time).ok()).unwrap_or_default();
     Timestamp::from_second(started.as_second()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::matching::Doubt;
+
+    #[test]
+    fn only_a_doubtful_starter_of_a_certain_bot_is_left_out() {
+        let own = Identity::own().unwrap().pid;
+        let parent = lineage(own).nth(1).unwrap();
+        let kept = |above: Match, below: Match| {
+            let matches = Matches::from([(parent, above), (own, below)]);
+            let mut kept: Vec<i32> = without_doubtful_starters(&matches).into_keys().collect();
+            kept.sort_by_key(|&pid| pid != parent);
+            kept
+        };
+        let sure = || Match { confidence: Confidence::File, doubt: None, started_in: None };
+        let doubtful = || Match { confidence: Confidence::Probable, doubt: Some(Doubt::Inline), started_in: None };
+        assert_eq!(kept(doubtful(), sure()), [own]);
+        assert_eq!(kept(sure(), doubtful()), [parent, own]);
+        assert_eq!(kept(doubtful(), doubtful()), [parent, own]);
+        assert_eq!(kept(sure(), sure()), [parent, own]);
+    }
+}

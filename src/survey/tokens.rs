@@ -141,6 +141,21 @@ mod tests {
     }
 
     #[test]
+    fn one_file_is_read_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let me = fs::metadata(folder.path()).unwrap().uid();
+        let reader = TokenReader { by: None, owners: &[me], own: &[] };
+        let read = |content: &str| {
+            let path = folder.path().join(".env");
+            fs::write(&path, content).unwrap();
+            reader.in_file(&path).map(|token| token.bot_id)
+        };
+        assert_eq!(read(&line("X", "111111")).as_deref(), Some("111111"));
+        assert_eq!(read("X=1\n"), None);
+        assert_eq!(reader.in_file(&folder.path().join("none")), None);
+    }
+
+    #[test]
     fn beside_the_script_or_above_it_and_then_in_the_working_folder() {
         let read = |files: &[(&str, String)]| found(files, &[], 0o600);
         assert_eq!(read(&[]), EnvFileToken::Nothing);

@@ -163,6 +163,22 @@ fn an_error_in_supervision_leaves_the_lock_with_command() {
     });
 }
 
+/// Only an interrupted call is made again.
+#[test]
+fn a_lock_that_the_kernel_refuses_to_give_is_an_error() {
+    alone(|test| {
+        let exe = env!("CARGO_BIN_EXE_solobot");
+        let acquire = |fault: &str| {
+            test.run(&format!(
+                "strace -qq -o trace -e inject=flock:{fault} {exe} acquire -n --lock-only -l l -- touch ran"
+            ))
+        };
+        acquire("error=EINTR:when=1").code(0);
+        assert!(test.has("ran"));
+        acquire("error=ENOLCK").code(73).stderr_has(&["no locks available"]);
+    });
+}
+
 /// A token that does not come is waited for before the lock is taken, and can be given up.
 #[test]
 fn a_token_that_does_not_come_holds_no_lock() {

@@ -33,6 +33,21 @@ fn a_bot_started_by_hand_is_a_holder_too() {
     });
 }
 
+/// Of layout B's lock only the flock counts: its record may be left over, and its PID another program's by now.
+#[test]
+fn whom_the_record_of_layout_b_names_is_no_holder_without_the_flock() {
+    alone(|test| {
+        test.bot("bot.py");
+        let other = test.start("tail -f /dev/null");
+        test.write(".bot_instance.lock", "");
+        let now = jiff::Timestamp::now().as_second();
+        let record = format!("{{\"pid\": {}, \"timestamp\": {now}.5, \"app_name\": \"bot\"}}", other.pid());
+        test.write(".bot_instance.lock.info", record);
+        test.solobot("acquire -n -m bot.py -- touch ran").run().code(0);
+        assert!(test.has("ran"));
+    });
+}
+
 #[test]
 fn one_started_by_hand_during_the_wait_is_found_after_it() {
     alone(|test| {

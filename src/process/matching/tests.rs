@@ -238,6 +238,15 @@ struct Process<'a> {
 }
 
 fn judge(program: &Program, process: &Process<'_>, identify: &dyn Fn(&Path) -> Option<FileId>) -> Option<Match> {
+    judge_in(false, program, process, identify)
+}
+
+fn judge_in(
+    other_root: bool,
+    program: &Program,
+    process: &Process<'_>,
+    identify: &dyn Fn(&Path) -> Option<FileId>,
+) -> Option<Match> {
     let exe = process.exe.map(Path::new);
     let reading = read(&process.argv, exe);
     let ParsedArgv::Runs(invocation) = &reading else { return None };
@@ -247,7 +256,7 @@ fn judge(program: &Program, process: &Process<'_>, identify: &dyn Fn(&Path) -> O
         cwd: process.cwd.map(Path::new),
         stdin: None,
         python_path: &[],
-        other_root: false,
+        other_root,
         identify,
         resolve: &|_| None,
     })
@@ -399,4 +408,16 @@ proptest! {
         let argv = [tool, flag, before, "main.py".into(), "/srv/bot/main.py".into()].map(OsString::from).to_vec();
         prop_assert_eq!(judge(&program, &Process { argv, exe: None, cwd: Some("/srv/bot") }, &|_| None), None);
     }
+}
+
+#[test]
+fn a_module_by_its_name_alone_is_doubtful_under_another_root() {
+    let named = Program::called("mybot".as_ref());
+    let process = |line| Process { argv: words(line), exe: None, cwd: Some("/srv/bot") };
+    let judged = |other_root, line| {
+        judge_in(other_root, &named, &process(line), &|_| None).map(|found| (found.confidence, found.doubt))
+    };
+    assert_eq!(judged(false, "python -m mybot"), Some((Confidence::Module, None)));
+    assert_eq!(judged(true, "python -m mybot"), Some((Confidence::Probable, Some(Doubt::OtherRoot))));
+    assert_eq!(judged(true, "python -m other"), None);
 }

@@ -141,6 +141,9 @@ mod tests {
             ("bash loop.sh", locked),
             ("sh -c 'pgrep -f bot.py || python3 bot.py'", looking),
             ("sh -c 'solobot check main && python3 bot.py'", looking),
+            ("sh -c 'solobot status main; python3 bot.py'", looking),
+            // This one asks nothing.
+            ("sh -c 'solobot release main; python3 bot.py'", plain),
             ("sh -c 'while :; do python3 other.py; done'", None),
             ("solobot acquire other", None),
             ("vim bot.py", None),

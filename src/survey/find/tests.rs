@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::base::secret::Token;
-use crate::platform::identity::Identity;
+use crate::platform::identity::{Identity, Stat};
 use crate::process::candidate::descendants_running;
 use crate::process::origin::Manager;
 use crate::process::stop;
@@ -322,4 +322,25 @@ fn a_typing_error_is_refused_unless_something_runs_it() {
     assert!(found.refuse_nothing(&program).is_err());
     let bot = Folder::new();
     assert!(bot.find().refuse_nothing(&bot.program()).is_ok());
+}
+
+#[test]
+fn what_a_holder_runs_is_below_its_shell() {
+    let mut bot = Folder::new();
+    let shell = bot.start("sh -c 'python3 main.py; :'");
+    let run = likely::run_by(&[Identity::of(shell).unwrap()]).unwrap();
+    assert_eq!(run.into_iter().filter_map(Stat::read).map(|stat| stat.parent).collect::<Vec<_>>(), [shell]);
+    assert_eq!(likely::run_by(&[]).unwrap().len(), 0);
+}
+
+#[test]
+fn kin_are_all_that_were_found_and_their_wrappers() {
+    let mut bot = Folder::new();
+    let pid = bot.start("python3 main.py");
+    let found = bot.find();
+    assert!(found.kin().contains(&pid) && found.mine().map(|one| one.root.pid).eq([pid]));
+    assert_eq!(FoundInstances::default().kin(), [] as [i32; 0]);
+    let doubted = |doubt| is_strangers(&Instance { doubt, ..found.instances[0].clone() });
+    assert!(doubted(Some(Doubt::AnotherUser(OtherUserProcess::Hidden))));
+    assert!(!doubted(Some(Doubt::OtherFolder)) && !doubted(None));
 }

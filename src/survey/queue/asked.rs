@@ -55,3 +55,25 @@ impl QueueLooks {
         Some(QueueHistory { looks: self.looks.all().to_vec(), now: at, here })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_is_told_only_while_updates_wait() {
+        let after = |counts: &[u64]| {
+            let mut looks = Looks::default();
+            looks.trouble = Some("cannot keep it".into());
+            for &pending in counts {
+                let at = Moment::now().unwrap();
+                let (allowed_updates, last_error) = (None, None);
+                looks.add(Look { at, pending, webhook: false, allowed_updates, last_error, here: Here::default() });
+            }
+            QueueLooks { looks }.trouble().map(str::to_owned)
+        };
+        assert_eq!(after(&[0, 2]).as_deref(), Some("cannot keep it"));
+        assert_eq!(after(&[2, 0]), None);
+        assert_eq!(after(&[]), None);
+    }
+}

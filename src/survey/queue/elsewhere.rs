@@ -196,4 +196,10 @@ mod tests {
         let jumps: Vec<(u64, u64)> = (5..60).map(|second| (second, second % 2)).collect();
         assert_eq!(answer(&jumps), Answer::CannotTell(NoProof::Jumps));
     }
+
+    #[test]
+    fn a_minute_without_a_fetch_begins_again_with_each_fall() {
+        let answer = answer(&[(5, 3), (60, 2), (70, 0)]);
+        assert_eq!(answer, Answer::CannotTell(NoProof::Late), "one was fetched after 55 s");
+    }
 }

@@ -159,4 +159,10 @@ mod tests {
         assert_eq!(open_requests(&text, "222222"), None);
         assert_eq!(open_requests("id\t1\nuptime\t3\n\nid\t2\nactive_request_count\t1\n", "1"), None);
     }
+
+    #[test]
+    fn only_a_server_of_this_machine_is_asked() {
+        let elsewhere = Servers { addresses: vec!["192.0.2.1:443".parse().unwrap()], is_unknown: false };
+        assert_eq!(statistics(&elsewhere, "123456"), None);
+    }
 }

@@ -150,3 +150,46 @@ impl StartingProcess {
         now.is_some_and(|stat| stat.children_faults > self.faults)
     }
 }
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// One with that PID, without arguments, in `/srv`.
+    pub fn starting(pid: i32, what: StarterKind) -> StartingProcess {
+        let process = Identity { pid, start_ticks: 1 };
+        StartingProcess {
+            process,
+            command: "starter".into(),
+            what,
+            parent: 1,
+            argv: vec!["starter".into()],
+            cwd: "/srv".into(),
+            faults: None,
+        }
+    }
+
+    #[test]
+    fn a_script_mentions_a_bot_by_an_argument_or_in_its_text() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("bot.py");
+        let bot = Program::script(&place);
+        let script = folder.path().join("start.py");
+        let with = |text: &str, arguments: &[&str], cwd: &Path| {
+            std::fs::write(&script, text).unwrap();
+            let argv = arguments.iter().map(Into::into).collect();
+            StartingProcess { argv, cwd: cwd.into(), ..starting(9, StarterKind::Script(Some(script.clone()))) }
+        };
+        let (here, elsewhere) = (folder.path(), Path::new("/srv"));
+        let text = "subprocess.run(['python3', 'bot.py'])";
+        assert!(with("", &["python3", "start.py", "bot.py"], here).mentions(&bot));
+        assert!(!with("", &["python3", "start.py", "bot.py"], elsewhere).mentions(&bot));
+        assert!(with(text, &["python3", "start.py"], elsewhere).mentions(&bot));
+        assert!(!with("subprocess.run(['python3', 'other.py'])", &["python3", "start.py"], here).mentions(&bot));
+        // The bot's own file is no starter of it.
+        let own = StartingProcess { cwd: here.into(), ..starting(9, StarterKind::Script(Some(place.clone()))) };
+        std::fs::write(&place, text).unwrap();
+        assert!(!own.mentions(&bot));
+        assert!(!StartingProcess { what: StarterKind::Loop, ..with(text, &["sh"], here) }.mentions(&bot));
+    }
+}

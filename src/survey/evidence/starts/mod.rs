@@ -239,12 +239,16 @@ fn suspicion(machine: &Machine, wanted: Wanted<'_>, found: &FoundBot, bot: &mut 
     if let Some(refrain) = &bot.starts.refrain {
         suspicion.hint(format!("{} repeats a refusal", refrain.place));
     }
-    let is_logged = bot.logs.pattern.as_ref().is_some_and(|pattern| pattern.kind == PatternKind::RespawnLoop);
-    // Two that run side by side explain them.
-    if is_logged && bot.logs.fresh.other_poller > 0 && bot.pollers().count() < 2 {
+    if has_regular_conflicts(bot) {
         suspicion.hint("its logs show conflicts at regular intervals");
     }
     suspicion
+}
+
+/// Whether its logs show fresh conflicts at regular intervals. Two that run side by side explain them.
+fn has_regular_conflicts(bot: &BotFacts) -> bool {
+    let is_logged = bot.logs.pattern.as_ref().is_some_and(|pattern| pattern.kind == PatternKind::RespawnLoop);
+    is_logged && bot.logs.fresh.other_poller > 0 && bot.pollers().count() < 2
 }
 
 fn is_young(seen: &SeenInstance) -> bool {
@@ -473,3 +477,6 @@ fn stop_of(starter: Identity) -> String {
     let origin = origin::of_process(starter).filter(|origin| origin.is_managed() || origin.would_respawn());
     origin.and_then(|origin| origin.stop()).unwrap_or_else(|| origin::kill_by_hand(&[starter.pid]))
 }
+
+#[cfg(test)]
+mod tests;

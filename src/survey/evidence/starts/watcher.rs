@@ -225,4 +225,12 @@ mod tests {
         // Three that run side by side are duplicates, no loop.
         assert!(!is_proved(&[], &[false, false, false, true]));
     }
+    #[test]
+    fn a_watch_ends_once_enough_was_seen_and_not_before() {
+        let mut watcher = Watcher::new(Vec::new(), Vec::new());
+        watcher.watch(Duration::from_secs(3600), &|_| true);
+        assert!(watcher.watched < Duration::from_secs(60), "{:?}", watcher.watched);
+        watcher.watch(EVERY, &|_| false);
+        assert!(watcher.watched >= EVERY);
+    }
 }
