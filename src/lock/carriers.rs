@@ -57,11 +57,12 @@ pub fn of(lock: &LockFile) -> io::Result<Vec<Carrier>> {
     }
     let key = kernel_key(lock.file())?;
     let mut found: Vec<Carrier> = proc::all_pids()?.into_iter().flat_map(|pid| carried_by(pid, key)).collect();
-    let seen: HashSet<i32> = found.iter().map(|carrier| carrier.process.pid).collect();
+    let mut seen: HashSet<i32> = found.iter().map(|carrier| carrier.process.pid).collect();
     let listed = as_far_as_listed(locks::listed())?.unwrap_or_default();
+    // A process may have locked several parts of the file.
     let unseen = listed.into_iter().filter(|line| {
-        let is_new = line.pid.is_some_and(|pid| pid > 0 && !seen.contains(&pid));
-        line.kind == LockKind::Posix && line.key == key && !line.waits && is_new
+        let is_its = line.kind == LockKind::Posix && line.key == key && !line.waits;
+        is_its && line.pid.is_some_and(|pid| pid > 0 && seen.insert(pid))
     });
     found.extend(
         unseen

@@ -4,7 +4,7 @@
 //! the locked open file description. In a PID namespace a dead caller's lock is not listed at all, and fdinfo shows PID 0.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 
@@ -20,6 +20,9 @@ const OVERLAYFS: FsWord = 0x794C_7630;
 /// them ([`listed`]) where that is not [`io::ErrorKind::Unsupported`]. Where it does not, who has the file open is all there is
 /// to know.
 pub const ARE_LISTED: bool = true;
+
+/// More than a page, which is what the kernel gives at once.
+const AT_ONCE: usize = 16 * 1024;
 
 /// Where the kernel lists all locks, for people.
 pub const TABLE: &str = "/proc/locks";
@@ -54,7 +57,11 @@ impl KernelLock {
 /// # Errors
 /// The list cannot be read, or the platform has none.
 pub fn listed() -> io::Result<Vec<KernelLock>> {
-    Ok(fs::read_to_string(TABLE)?.lines().filter_map(KernelLock::parse).collect())
+    // Room for all that the kernel gives at once: it stops all lockers for each read, and between two reads the list changes, so
+    // that a line may come twice or not at all.
+    let mut text = String::with_capacity(AT_ONCE);
+    File::open(TABLE)?.read_to_string(&mut text)?;
+    Ok(text.lines().filter_map(KernelLock::parse).collect())
 }
 
 pub(super) fn of_fdinfo(info: &str) -> Vec<KernelLock> {
