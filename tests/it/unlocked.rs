@@ -75,6 +75,32 @@ fn one_started_by_hand_during_the_wait_is_found_after_it() {
     });
 }
 
+/// For the kernel's list of locks all lockers stop. A waiter asks for it once, to say who holds the lock; and whoever got the lock
+/// need not ask who holds it.
+#[test]
+fn the_kernel_is_not_asked_for_all_locks_again_and_again() {
+    alone(|test| {
+        test.bot("bot.py");
+        test.write("bot.lock", "");
+        let line = "strace -f -qq -o trace -e trace=openat,open";
+        let asked = || test.read("trace").matches("\"/proc/locks\"").count();
+        let acquire = |options: &str| format!("{line} {} acquire {options} -l bot.lock", env!("CARGO_BIN_EXE_solobot"));
+        test.run(&format!("{} -m bot.py -- true", acquire("-n"))).code(0);
+        assert!(test.read("trace").contains("\"bot.lock\"") && asked() == 0, "{}", test.read("trace"));
+
+        // The one that waits finds the bot that holds the lock.
+        let holder = test.start("flock bot.lock python3 bot.py");
+        wait_until("flock(1) holds", || test.is_locked("bot.lock"));
+        let mut waiting = test.start(&format!("{} -- python3 bot.py", acquire("-w 60")));
+        waiting.wait_for_stderr("still waiting for the lock, 1s");
+        let before = asked();
+        waiting.wait_for_stderr("still waiting for the lock, 5s");
+        assert!(before > 0 && asked() == before, "{before} times, then {} times", asked());
+        drop(waiting);
+        drop(holder);
+    });
+}
+
 #[test]
 fn a_lock_removed_while_a_bot_started_by_hand_is_waited_for() {
     alone(|test| {

@@ -181,7 +181,7 @@ impl Attempt<'_> {
         if !unlocked::is_looked_for(self.request) {
             return Ok(Some(AttemptResult::Held(Box::new(held))));
         }
-        let waited = unlocked::wait_for(&mut self.lookout, &held, self.signals, self.deadline, self.events);
+        let waited = unlocked::wait_for(self.request, &held, self.signals, self.deadline, self.events);
         match waited {
             Ok(None) => Ok(Some(AttemptResult::Held(Box::new(held)))),
             Ok(Some(why)) => {

@@ -42,6 +42,7 @@ use crate::platform::signals::Signals;
 use crate::process::instance::Instance;
 use crate::process::matching::{Doubt, StartVerdict};
 use crate::process::origin;
+use crate::survey::find::{self, Search};
 use crate::survey::holders::LockCarrier;
 use crate::survey::{FoundBot, Surveyor};
 
@@ -70,18 +71,18 @@ pub fn is_looked_for(request: &Request<'_>) -> bool {
     !request.args.lock_only && is_bot
 }
 
-/// Whoever looks for them: already while the lock is another's, so that the look after the grant, for which the bot waits,
-/// finds its code and what it reads in memory. That look decides alone: a process may have become the bot since.
+/// Who looks for them already while the lock is another's, so that the look after the grant, for which the bot waits, finds its
+/// code and the list of processes in memory. That look alone decides: a process may have become the bot since. Ahead, only
+/// processes are read: for the kernel's list of locks all lockers would stop, and a manager may take long to answer.
 pub struct Lookout<'a> {
     request: &'a Request<'a>,
-    surveyor: Surveyor<'a>,
     next: Instant,
     turns: u32,
 }
 
 impl<'a> Lookout<'a> {
     pub fn new(request: &'a Request<'a>) -> Self {
-        Self { request, surveyor: Surveyor::new(request.settings), next: Instant::now(), turns: 0 }
+        Self { request, next: Instant::now(), turns: 0 }
     }
 
     /// Looks ahead, at the cost of [`AHEAD`] at most.
@@ -92,9 +93,10 @@ impl<'a> Lookout<'a> {
             memory::give_back_code();
         }
         let start = Instant::now();
-        if is_looked_for(self.request) && self.next <= start {
+        let program = self.request.bot.program.as_ref().filter(|_| is_looked_for(self.request) && self.next <= start);
+        if let Some(program) = program {
             // What is wrong is said after the grant.
-            let _ = self.surveyor.look_at(std::slice::from_ref(&self.request.bot));
+            let _ = find::quickly(&Search::new(program, self.request.settings.context().caller));
             self.next = Instant::now() + start.elapsed() * AHEAD;
         }
     }
@@ -105,17 +107,17 @@ impl<'a> Lookout<'a> {
 /// # Errors
 /// `/proc` cannot be read; a takeover is refused; it cannot be told whether one runs.
 pub fn wait_for(
-    lookout: &mut Lookout<'_>,
+    request: &Request<'_>,
     held: &Held,
     signals: &Signals,
     deadline: Option<Instant>,
     events: &mut dyn Events,
 ) -> Result<Option<Interrupted>, Error> {
-    let request = lookout.request;
-    lookout.surveyor.holds(held.path());
+    let mut surveyor = Surveyor::new(request.settings);
+    surveyor.holds(held.path());
     let mut warned = false;
     let find = |events: &mut dyn Events| {
-        let running = running(request, held, &mut lookout.surveyor)?;
+        let running = running(request, held, &mut surveyor)?;
         if !std::mem::replace(&mut warned, true) {
             running.warnings.iter().for_each(|warning| events.notice(&Notice::Warning(warning.clone())));
         }
