@@ -7,6 +7,27 @@ use std::time::{Duration, Instant};
 use crate::harness::{Signal, alive, alone, holds_descriptor, token, wait_until};
 use crate::holding::{Holding, holding, holding_with};
 
+/// What a start needs of the program's code, a wait does not: for COMMAND's end, for the lock, or as a keeper.
+#[test]
+fn whoever_only_waits_has_given_back_most_of_what_the_start_took() {
+    alone(|test| {
+        let kept = test.start("tail -f /dev/null");
+        let holder = test.solobot("acquire -l bot.lock -- tail -f /dev/null").start();
+        wait_until("solobot holds", || test.is_locked("bot.lock"));
+        let waiter = test.solobot("acquire -w forever -l bot.lock -- true").start();
+        test.solobot(&format!("acquire --pid {} -l kept.lock", kept.pid())).run().code(0);
+        let keeper: i32 = test.read("kept.lock").parse().unwrap();
+        let memory = |pid: i32, which: &str| -> u64 {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+            let line = status.lines().find_map(|line| line.strip_prefix(which)).unwrap();
+            line.trim().trim_end_matches(" kB").parse().unwrap()
+        };
+        for (who, pid) in [("the holder", holder.pid()), ("the waiter", waiter.pid()), ("the keeper", keeper)] {
+            wait_until(who, || memory(pid, "VmRSS:") * 2 < memory(pid, "VmHWM:"));
+        }
+    });
+}
+
 #[test]
 fn passes_output_and_exit_code_on() {
     alone(|test| {
