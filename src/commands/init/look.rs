@@ -13,12 +13,12 @@ use crate::lock::state::State;
 use crate::platform::filesystem::FileId;
 use crate::platform::identity::Identity;
 use crate::platform::proc::Handle;
-use crate::platform::user;
 use crate::process::argv::{self, has_script_extension};
 use crate::process::details::Details;
 use crate::process::instance::{EnvFileToken, Instance};
 use crate::process::program::Program;
 use crate::settings::Settings;
+use crate::survey::evidence::facts::other_user;
 use crate::survey::{FoundBot, Survey, Surveyor, layout_files, locks, scripts};
 
 /// What a project's folder has, besides scripts.
@@ -203,7 +203,7 @@ fn bot_of(bot: &FoundBot) -> Option<RunningBot> {
         token: token_place(first, &program.default_lock_dir(&cwd)),
         lease_env: first.members.iter().find_map(|member| lease_place::in_process(member.pid)),
         lock: lock_of(bot),
-        other_user: first.uid.filter(|&uid| uid != user::effective_uid()).map(user::name),
+        other_user: other_user(first.uid),
         is_locked: !bot.locks.own.state.holders().is_empty(),
         argv: argv.unwrap_or_default(),
         instances: bot.found.instances.clone(),

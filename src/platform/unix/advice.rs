@@ -48,12 +48,12 @@ pub fn typed_as_root(command: &str) -> String {
 
 /// A command for another user.
 pub fn typed_as_user(user: &str, command: &str) -> String {
-    if user == "root" { typed_as_root(command) } else { format!("sudo -u {} {command}", quote(user)) }
+    format!("sudo -u {} {command}", quote(user))
 }
 
 /// A hint: a purpose, and a command for another user.
 pub fn as_user(purpose: &str, user: &str, command: &str) -> String {
-    format!("{purpose}: sudo -u {} {command}", quote(user))
+    format!("{purpose}: {}", typed_as_user(user, command))
 }
 
 /// Shows what processes are.
