@@ -14,7 +14,7 @@ fn whoever_only_waits_has_given_back_most_of_what_the_start_took() {
         let kept = test.start("tail -f /dev/null");
         let holder = test.solobot("acquire -l bot.lock -- tail -f /dev/null").start();
         wait_until("solobot holds", || test.is_locked("bot.lock"));
-        let waiter = test.solobot("acquire -w forever -l bot.lock -- true").start();
+        let mut waiter = test.solobot("acquire -w forever -l bot.lock -- true").start();
         test.solobot(&format!("acquire --pid {} -l kept.lock", kept.pid())).run().code(0);
         let keeper: i32 = test.read("kept.lock").parse().unwrap();
         let memory = |pid: i32, which: &str| -> u64 {
@@ -22,6 +22,8 @@ fn whoever_only_waits_has_given_back_most_of_what_the_start_took() {
             let line = status.lines().find_map(|line| line.strip_prefix(which)).unwrap();
             line.trim().trim_end_matches(" kB").parse().unwrap()
         };
+        // What it says from time to time takes memory each time.
+        waiter.wait_for_stderr("still waiting for the lock, 5s");
         for (who, pid) in [("the holder", holder.pid()), ("the waiter", waiter.pid()), ("the keeper", keeper)] {
             wait_until(who, || memory(pid, "VmRSS:") * 2 < memory(pid, "VmHWM:"));
         }

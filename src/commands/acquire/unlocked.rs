@@ -88,8 +88,9 @@ impl<'a> Lookout<'a> {
     /// Looks ahead, at the cost of [`AHEAD`] at most.
     pub fn look_ahead(&mut self) {
         self.turns = self.turns.saturating_add(1);
-        // Not sooner: after a short wait, what comes next is still there from the start.
-        if self.turns == LONG_WAIT {
+        // Not sooner: after a short wait, what comes next is still there from the start. And again each time, because whoever
+        // says once a minute that it still waits needs that code once a minute.
+        if self.turns >= LONG_WAIT {
             memory::give_back_code();
         }
         let start = Instant::now();
