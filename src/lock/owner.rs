@@ -23,6 +23,8 @@ use crate::platform::user;
 pub const SCHEMA: u32 = 1;
 /// The largest record that is read, in bytes.
 const LARGEST: u64 = 64 * 1024;
+/// So much is said of what is wrong with one, in characters: the reader's words may quote a value, which may be as long as a record.
+const LONGEST_REASON: usize = 100;
 
 /// The record. A bot of layout B writes only the first three fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -206,7 +208,7 @@ pub fn parse(text: &[u8]) -> Result<OwnerRecord, String> {
         return Err(format!("has schema {schema}; this solobot knows {SCHEMA}"));
     }
     let record: OwnerRecord =
-        serde_json::from_value(value).map_err(|error| format!("is not an owner record: {error}"))?;
+        serde_json::from_value(value).map_err(|error| format!("is not an owner record: {}", in_short(&error)))?;
     if schema.is_some() && record.details.is_none() {
         return Err("lacks a field that every owner record has".into());
     }
@@ -214,6 +216,16 @@ pub fn parse(text: &[u8]) -> Result<OwnerRecord, String> {
     match [record.pid].into_iter().chain(holder).find(|&pid| !i32::try_from(pid).is_ok_and(|pid| pid > 0)) {
         Some(pid) => Err(format!("names PID {pid}, which cannot be a PID")),
         None => Ok(record),
+    }
+}
+
+/// Masked before it is cut: a part of a token would no longer look like one.
+fn in_short(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = mask(&text);
+    match text.char_indices().nth(LONGEST_REASON) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.into_owned(),
     }
 }
 
@@ -309,6 +321,17 @@ mod tests {
         let text = serde_json::to_string(&record()).unwrap();
         assert!(text.starts_with(r#"{"pid":4242,"timestamp":1.5,"app_name":"main","schema":1,"#), "{text}");
         assert_eq!(parse(text.as_bytes()), Ok(record()));
+    }
+
+    #[test]
+    fn a_long_value_is_not_quoted_whole() {
+        let token = format!("123456:{}", "aB3_".repeat(9)).chars().take(42).collect::<String>();
+        for before in 0..80 {
+            let text = format!(r#""{}{token}{}""#, "é ".repeat(before), "\u{7f}".repeat(60_000));
+            let why = parse(text.as_bytes()).unwrap_err();
+            assert!(why.starts_with("is not an owner record: ") && why.chars().count() < 150, "{why}");
+            assert!(!why.contains("aB3_"), "{why}");
+        }
     }
 
     #[test]
