@@ -135,7 +135,8 @@ class Log:
                 later.append(who)
             self.open[who] = []
         elif what == "met":
-            self.overlaps.append((other, who))
+            # It looked a while after its own start: the other one may have started since.
+            self.overlaps.append((who, other) if other in self.open.get(who, []) else (other, who))
         else:
             # It still runs: whoever started since did so beside it.
             for later in self.open.get(who, []):
@@ -344,6 +345,7 @@ class HandOffs(World):
         self.serial = 0
         self.slots = {}  # pid -> (kind with number, argv, stderr)
         self.alone = set()  # those of `-o` whose solobot we have killed: their COMMAND has no lock any more
+        self.deeds = collections.deque(maxlen=400)  # who was signalled and who has ended, with the log's clock
 
     def contender(self, kind):
         choice = self.random.choice
@@ -374,6 +376,9 @@ class HandOffs(World):
         stubborn = self.random.random() < 0.3
         self.slots[self.start(argv, stderr, (name, stay), stubborn)] = (name, argv, stderr)
 
+    def deed(self, text):
+        self.deeds.append(f"{time.monotonic_ns()} {text}".rstrip())
+
     def strike(self):
         """Signals a contender, whatever it does just now, or the bot below it."""
         pid = self.random.choice(list(self.slots))
@@ -393,6 +398,7 @@ class HandOffs(World):
         if kind == "close" and victim == pid and number == signal.SIGKILL:
             # Marked before: its COMMAND may outlive it from that moment.
             self.alone.add(name)
+        self.deed(f"{number.name} to {victim} of {name} ({pid})")
         if send(victim, number):
             self.counts["kills" if number == signal.SIGKILL else "terms"] += 1
 
@@ -401,6 +407,7 @@ class HandOffs(World):
             if pid not in self.ended:
                 continue
             code, (name, argv, stderr) = self.ended.pop(pid), self.slots.pop(pid)
+            self.deed(f"{name} ({pid}) has ended with {code}: {tail(stderr, 4)}")
             kind = name.partition("-")[0]
             self.counts["contenders" if kind not in ("cleaner", "looker") else "looks"] += 1
             allowed = {
@@ -438,7 +445,8 @@ class HandOffs(World):
             if who[0] in self.alone and other[0].partition("-")[0] in STRANGERS:
                 self.counts["strangers beside a COMMAND of -o"] += 1
                 continue
-            self.violation("overlaps", f"{who[0]} and {other[0]}\n{self.log.excerpt(who, other)}")
+            deeds = "\n".join(self.deeds)
+            self.violation("overlaps", f"{who[0]} and {other[0]}\n{self.log.excerpt(who, other)}{deeds}\n")
 
     def lull(self):
         """Lets everybody come to an end: each waiter has its turn now, or is stuck."""
