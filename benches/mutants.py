@@ -64,7 +64,7 @@ MODULES = {
     "src/survey/bots": "folder gateways unlocked",
     "src/survey/connections": "blind same_token telegram_polling",
     "src/survey/likely": "agreement doctor folder init",
-    "src/survey/mod": "folder gateways init same_token telegram_bots",
+    "src/survey/mod": "agreement folder gateways init same_token telegram_bots whose",
     "src/survey/nameless": "folder same_token titles",
     "src/survey/servers": "healthy same_token telegram_polling",
     "src/survey/tokens": "gateways same_token telegram_bots",

@@ -131,3 +131,32 @@ fn tables_that_cannot_be_read_are_said() {
         );
     });
 }
+
+/// cron's folder is closed to users, who ask for their own table.
+#[test]
+fn a_users_own_table_is_asked_for_where_it_cannot_be_read() {
+    alone(|test| {
+        own_tables(test);
+        test.run("chmod 700 /var/spool/cron/crontabs").code(0).settled();
+        crate::scenes::sleeper(test, "bot");
+        // The folder is shown to others first.
+        test.solobot_as(65534, "--version").code(0).stdout_has(&["solobot"]);
+        let work = format!("{}/work", crate::harness::PUBLIC);
+        let table = format!("* * * * * cd {work} && nohup ./bot > /dev/null 2>&1 &");
+        crate::scenes::script(test, "crontab", &format!("#!/bin/sh\n[ \"$*\" = -l ] && echo '{table}'\n"));
+        let as_nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups";
+        let _bot = test.start(&format!("{as_nobody} setsid {work}/bot"));
+        let look = || {
+            let line = format!("{as_nobody} env PATH={work}:/usr/bin:/bin {work}/../solobot doctor --json -m ./bot");
+            let mut command = test.command(&line);
+            command.current_dir(&work);
+            let output = test.start_command(command).finish();
+            let _ = output.stderr();
+            output.settled().json()
+        };
+        wait_until("it runs", || look()["bots"][0]["instances"].as_array().is_some_and(|all| all.len() == 1));
+        let seen = look();
+        let found = finding(&seen, "respawner");
+        assert_eq!((&found["level"], &found["command"]), (&"warning".into(), &"crontab -e".into()), "{seen:#}");
+    });
+}

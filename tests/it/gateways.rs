@@ -13,6 +13,7 @@ use crate::doctor::{codes, finding, fix, level_and_pids};
 use crate::harness::{
     Background, Signal, Solobot, Test, alive, alone, holds_descriptor, installed, peer, start_ticks, token, wait_until,
 };
+use crate::scenes::sleeper;
 use crate::standin::Standin;
 
 /// It ends whom its PID file names, takes its place, and reads the token that lies beside it.
@@ -165,6 +166,19 @@ fn bot_of(status: &Value, pid: i32) -> &Value {
     let mut bots = status["bots"].as_array().unwrap().iter();
     bots.find(|bot| bot["instances"].to_string().contains(&format!("\"pid\":{pid},")))
         .unwrap_or_else(|| panic!("{status:#}"))
+}
+
+/// A compiled one shows neither a token nor a script.
+#[test]
+fn a_compiled_program_that_a_lock_names_is_a_bot() {
+    alone(|test| {
+        let gateway = openclaw(test);
+        sleeper(test, "gateway");
+        let running = test.start("./gateway");
+        put(test, &gateway.file, format!("{{\"pid\":{},\"createdAt\":\"2026-01-01T00:00:00Z\"}}", running.pid()));
+        let status = solobot(test, "status --json").env("TMPDIR", &test.name("scratch")).run().code(0).json();
+        assert_eq!(bot_of(&status, running.pid())["name"], "gateway", "{status:#}");
+    });
 }
 
 #[test]

@@ -224,6 +224,30 @@ fn a_unit_and_a_script_that_do_not_run() {
     });
 }
 
+/// It shows no token, and another one does.
+#[test]
+fn what_a_unit_starts_is_a_bot() {
+    alone(|test| {
+        let main = bot(test, ".", "main.py", "BOT_TOKEN", &token());
+        fs::create_dir_all(test.path("../home/.config/systemd/user")).unwrap();
+        secret(test, "bot.env", &format!("BOT_TOKEN={}\n", other_token()));
+        let (folder, env) = (test.dir().display(), test.name("bot.env"));
+        let unit = format!(
+            "[Service]\nWorkingDirectory={folder}\nEnvironmentFile={env}\nExecStart=/usr/bin/python3 -u shop.py\n"
+        );
+        test.write("../home/.config/systemd/user/shop.service", unit);
+        test.bot("shop.py");
+        let mut command = test.command("python3 -u shop.py");
+        command.env("BOT_OPTIONS", "--pid-file shop.pid");
+        let shop = test.start_command(command);
+        test.wait_for_pid("shop.pid");
+        let json = test.solobot("init --json --dry-run").run().code(0).json();
+        let pids = |bot: &Value| bot["pids"].as_array().unwrap().iter().map(|pid| pid.as_i64().unwrap()).collect();
+        let seen: Vec<Vec<i64>> = json["bots"].as_array().unwrap().iter().map(pids).collect();
+        assert_eq!(seen, [main.pid(), shop.pid()].map(|pid| vec![i64::from(pid)]), "{json:#}");
+    });
+}
+
 /// A path inside a container means nothing outside.
 #[test]
 fn a_bot_in_another_root_is_only_a_comment() {

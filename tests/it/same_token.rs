@@ -54,6 +54,23 @@ fn diagnose(test: &Test, server: &Standin, folder: &str, selection: &str) -> Val
     seen
 }
 
+/// What the current folder's file says, and the one beside the script, is not known of the bot where they differ.
+#[test]
+fn two_files_that_disagree_tell_no_token() {
+    alone(|test| {
+        let other = format!("987654321:{}", "B".repeat(35));
+        dot_env(test, ".", &other);
+        fs::create_dir_all(test.path("sub")).unwrap();
+        dot_env(test, "sub", &token());
+        test.bot("sub/main.py");
+        let mut command = test.command("python3 sub/main.py --pid-file bot.pid");
+        command.env("BOT_TOKEN", other);
+        let bot = test.start_command(command);
+        test.wait_for_pid("bot.pid");
+        assert_eq!(roots(test, "-m sub/main.py"), [bot.pid()]);
+    });
+}
+
 #[test]
 fn two_checkouts_with_one_token() {
     alone(|test| {
