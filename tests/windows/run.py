@@ -854,7 +854,7 @@ def race(world, chance, turns=None, seconds=None, broken=False):
     """Until there were so many turns, or for so many seconds, in which those that wait are killed too; then each contender has
     its turn. How many turns there were under solobot and in all, and how many were killed. `broken`: some have another lock, so
     that two do meet."""
-    killed = 0
+    killed, shots = 0, []
     os.mkdir(world.here("meeting"))
     witness = [world.bed.windows(world.bed.peer("witness")), world.path("meeting")]
 
@@ -884,6 +884,7 @@ def race(world, chance, turns=None, seconds=None, broken=False):
         if solobot == "0" or chance.random() < 0.7:
             return 0
         which = chance.choice([[solobot], [inside], [solobot, inside], [inside, solobot]])
+        shots.append(f"{len(entries())} turns: terminated {' and '.join(which)}")
         return any([world.bed.terminate(pid) for pid in which])
 
     def shot():
@@ -891,6 +892,7 @@ def race(world, chance, turns=None, seconds=None, broken=False):
         one = chance.choice([one for place, one in enumerate(contenders) if place % 4])
         if turns or chance.random() < 0.8 or not one.is_running():
             return 0
+        shots.append(f"{len(entries())} turns: killed {one.child.pid}, contender {contenders.index(one)}")
         one.child.kill()
         return 1
 
@@ -906,7 +908,7 @@ def race(world, chance, turns=None, seconds=None, broken=False):
         for place, one in enumerate(contenders):
             if not one.is_running():
                 allowed = (0, 99) if turns else (0, 99, -signal.SIGKILL, int(broken))
-                expect(one.child.returncode in allowed, "a bad end", one.so_far())
+                expect(one.child.returncode in allowed, "a bad end", one.so_far(), *shots[-9:], *entries()[-9:])
                 if not is_over():
                     contenders[place] = start(place)
         if len(entries()) > seen:
