@@ -88,12 +88,14 @@ impl<'a> Lookout<'a> {
     /// Looks ahead, at the cost of [`AHEAD`] at most.
     pub fn look_ahead(&mut self) {
         self.turns = self.turns.saturating_add(1);
-        // Not sooner: after a short wait, what comes next is still there from the start. And again each time, because whoever
-        // says once a minute that it still waits needs that code once a minute.
-        if self.turns >= LONG_WAIT {
-            memory::give_back_code();
-        }
         let start = Instant::now();
+        // Not sooner: after a short wait, what comes next is still there from the start. Again later, because each line about the
+        // wait brings code in; and ever more seldom, as those lines are, because the next turn needs some of it.
+        if self.turns >= LONG_WAIT && self.turns.is_power_of_two() {
+            memory::give_back_code();
+            // The look brings its own in again.
+            self.next = start;
+        }
         let program = self.request.bot.program.as_ref().filter(|_| is_looked_for(self.request) && self.next <= start);
         if let Some(program) = program {
             // What is wrong is said after the grant.
