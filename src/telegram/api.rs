@@ -285,7 +285,7 @@ impl<'a> Client<'a> {
                 Err(Error::Server { server, status: answer.status, description: String::new() })
             }
             _ if answer.status == 429 => Err(Error::RateLimited { server, retry_after: answer.retry_after }),
-            _ => no_bot_api(format!("it starts with `{}`", beginning(&answer.body))),
+            _ => no_bot_api(format!("it starts with `{}`", beginning(&answer.body, self.scrubber()))),
         }
     }
 
@@ -333,11 +333,12 @@ fn pause(error: &Error, tries: usize, limited: &mut bool) -> Option<Duration> {
     }
 }
 
-/// The first words of something that is not JSON, for a message.
-fn beginning(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(400)]);
+/// The first words of something that is not JSON, for a message. Cleaned before they are cut: a part of a token no longer looks
+/// like one.
+fn beginning(body: &[u8], scrubber: Scrubber<'_>) -> String {
+    let text = String::from_utf8_lossy(body);
     let words: Vec<&str> = text.split_whitespace().collect();
-    let line = words.join(" ");
+    let line = scrubber.clean(&words.join(" "));
     match line.char_indices().nth(80) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
@@ -384,6 +385,19 @@ mod tests {
         let mut me: Me = client.result(Method::GetMe, &answer).unwrap();
         me.clean(client.scrubber());
         assert_eq!(me.username.as_deref(), Some("a …"));
+    }
+
+    /// As a proxy's page has the path that was asked for, wherever the message ends.
+    #[test]
+    fn no_part_of_the_token_is_shown_of_a_page() {
+        for before in 0..420 {
+            for filling in ["x", " "] {
+                let page = format!("<p>{}/bot123456:{}/getMe", filling.repeat(before), secret());
+                let error = judged(404, &page).unwrap_err();
+                assert!(matches!(error, Error::NoBotApi { .. }));
+                assert!(!error.to_string().contains("SS"), "{error}");
+            }
+        }
     }
 
     #[test]
