@@ -17,6 +17,7 @@ use crate::base::env;
 use crate::base::error::Error;
 use crate::base::finding_code::Code;
 use crate::base::secret::mask;
+use crate::base::text::cut;
 use crate::cli::{self, Arg, Shell, StyledStr, ValueHint};
 use crate::platform::identity::own_pid;
 use crate::platform::{proc, table};
@@ -148,7 +149,7 @@ fn codes() -> Vec<CompletionCandidate> {
 }
 
 fn with_help(value: String, help: &str) -> CompletionCandidate {
-    let help = sanitize::cut(&sanitize::line(help), COMMAND_COLUMNS);
+    let help = cut(&sanitize::line(help), COMMAND_COLUMNS);
     CompletionCandidate::new(value).help(Some(StyledStr::from(help)))
 }
 

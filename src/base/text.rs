@@ -1,4 +1,4 @@
-//! Text: hidden characters, paths that are not UTF-8, and plurals.
+//! Text: hidden characters, paths that are not UTF-8, what is too long, and plurals.
 
 use std::path::{Path, PathBuf};
 
@@ -31,7 +31,29 @@ pub fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
+/// At most `width` characters, an ellipsis for the rest. What may hold a token is masked before: a part of one no longer looks
+/// like one.
+pub fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(width.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
 /// `1 conflict`, `2 conflicts`.
 pub fn plural(count: u64, word: &str) -> String {
     format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_is_cut() {
+        assert_eq!(cut("abcdef", 4), "abc…");
+        assert_eq!(cut("abcd", 4), "abcd");
+    }
 }

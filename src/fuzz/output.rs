@@ -3,7 +3,7 @@
 use crate::base::duration::{parse_duration, parse_limit, parse_positive, show};
 use crate::base::secret::{Token, carried, mask};
 use crate::base::shell::{join_for_sh, powershell};
-use crate::base::text::is_hidden;
+use crate::base::text::{cut, is_hidden};
 use crate::fuzz::{hides_secret, is_plain, token, with_token, words};
 use crate::process::argv;
 use crate::report::sanitize;
@@ -38,7 +38,7 @@ pub fn shown(bytes: &[u8]) {
     let read: String = serde_json::from_str(&shown).expect("JSON stays JSON");
     assert!(mask(&json) != json.as_str() || read == text, "and says what it said");
     for width in [0, 1, 7, 80] {
-        assert!(sanitize::cut(&text, width).chars().count() <= width.max(1));
+        assert!(cut(&text, width).chars().count() <= width.max(1));
         assert!(sanitize::cut_command(&text, width).chars().count() <= width.max(1));
     }
     let Some(text) = with_token(bytes) else { return };

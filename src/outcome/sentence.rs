@@ -3,17 +3,13 @@
 use serde::Serialize;
 
 use crate::base::secret::mask;
+use crate::base::text::cut;
 
 /// A command line short enough for a sentence, and long enough for an interpreter and a script with their folders: a
 /// table's is cut to the terminal's width, a program's is whole.
 pub fn shortened(command: &str) -> String {
     const LONGEST: usize = 160;
-    // Mask first: half a token would not be recognised, but still be readable.
-    let command = mask(command);
-    if command.chars().count() <= LONGEST {
-        return command.into_owned();
-    }
-    command.chars().take(LONGEST - 1).chain(['…']).collect()
+    cut(&mask(command), LONGEST)
 }
 
 /// A sentence that names command lines: a program reads all of them, a person no more than [`shortened`] leaves.

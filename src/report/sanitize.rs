@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::base::secret::mask;
-use crate::base::text::{escape, is_hidden};
+use crate::base::text::{cut, escape, is_hidden};
 
 /// Hidden characters become visible escapes, and token-shaped strings are masked.
 pub fn line(text: &str) -> String {
@@ -48,16 +48,6 @@ pub fn json(text: String) -> String {
     clean
 }
 
-/// At most `width` characters, an ellipsis for the rest.
-pub fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    let mut short: String = text.chars().take(width.saturating_sub(1)).collect();
-    short.push('…');
-    short
-}
-
 /// A command line of at most `width` characters: before anything else the folder of its program goes, so that the script
 /// stays to be read.
 pub fn cut_command(command: &str, width: usize) -> String {
@@ -87,12 +77,6 @@ mod tests {
         let written = json(serde_json::to_string(&all).unwrap());
         assert!(!written.chars().any(is_hidden) && written.contains("äöü👩‍🚀"), "{written}");
         assert_eq!(serde_json::from_str::<String>(&written).unwrap(), all);
-    }
-
-    #[test]
-    fn a_long_line_is_cut() {
-        assert_eq!(cut("abcdef", 4), "abc…");
-        assert_eq!(cut("abcd", 4), "abcd");
     }
 
     #[test]

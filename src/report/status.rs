@@ -9,6 +9,7 @@ use super::message::{self, hint_lines, local, size};
 use super::style::{BAD, FAINT, GOOD, NAME, WARNING, paint};
 use super::{sanitize, settings, table};
 use crate::base::duration::show;
+use crate::base::text::cut;
 use crate::cli::again::TypedLine;
 use crate::lock::coverage::LockCoverage;
 use crate::outcome::holding::ENDED;
@@ -245,7 +246,7 @@ fn age(start: Timestamp, now: Timestamp) -> String {
 
 fn origin(one: &InstanceView) -> String {
     const LONGEST_NAME: usize = 20;
-    sanitize::cut(&sanitize::line(&one.origin.to_string()), one.origin.kind.len() + 1 + LONGEST_NAME)
+    cut(&sanitize::line(&one.origin.to_string()), one.origin.kind.len() + 1 + LONGEST_NAME)
 }
 
 fn covered(covered: LockCoverage) -> &'static str {

@@ -16,6 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::base_url::{self, BaseUrl};
 use super::errors::{Error, Scrubber};
 use crate::base::secret::Token;
+use crate::base::text::cut;
 use crate::http::client::{Failure, Http, HttpResponse, Route};
 use crate::http::proxy::ProxyTarget;
 
@@ -333,16 +334,11 @@ fn pause(error: &Error, tries: usize, limited: &mut bool) -> Option<Duration> {
     }
 }
 
-/// The first words of something that is not JSON, for a message. Cleaned before they are cut: a part of a token no longer looks
-/// like one.
+/// The first words of something that is not JSON, for a message.
 fn beginning(body: &[u8], scrubber: Scrubber<'_>) -> String {
     let text = String::from_utf8_lossy(body);
     let words: Vec<&str> = text.split_whitespace().collect();
-    let line = scrubber.clean(&words.join(" "));
-    match line.char_indices().nth(80) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
+    cut(&scrubber.clean(&words.join(" ")), 80)
 }
 
 #[cfg(test)]

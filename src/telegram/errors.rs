@@ -8,6 +8,7 @@ use crate::base::error::{Expected, MORE_PROCESSES};
 use crate::base::exit::Exit;
 use crate::base::secret::{Token, mask};
 use crate::base::shell::quote;
+use crate::base::text::cut;
 use crate::http::client::{self, NO_THREAD, Step};
 use crate::platform::advice::{typed_here, with_variable};
 
@@ -29,11 +30,7 @@ impl<'a> Scrubber<'a> {
         let whole = self.0.secret();
         let secret = &whole[self.0.bot_id().len() + 1..];
         let text = text.replace(secret, "…");
-        let text = mask(&text);
-        match text.char_indices().nth(LONGEST) {
-            Some((end, _)) => format!("{}…", &text[..end]),
-            None => text.into_owned(),
-        }
+        cut(&mask(&text), LONGEST)
     }
 }
 

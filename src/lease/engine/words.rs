@@ -2,6 +2,7 @@
 
 use super::url::Login;
 use crate::base::secret::mask;
+use crate::base::text::cut;
 
 /// As much of a server's words as is shown, in characters.
 pub const MOST_WORDS: usize = 200;
@@ -21,11 +22,7 @@ pub fn scrubbed(text: &str, login: Option<&Login>, secrets: &[&str]) -> String {
         text = without_word(&without_word(&text, user), &escaped(user));
     }
     let text = mask(&text).replace(|c: char| c.is_control(), " ");
-    let text = text.trim();
-    match text.char_indices().nth(MOST_WORDS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+    cut(text.trim(), MOST_WORDS)
 }
 
 /// As a server writes it that repeats what it was sent as JSON.
@@ -61,7 +58,7 @@ mod tests {
             assert!(!shown.contains("hunter") && !shown.contains(['2', '3']), "{shown}");
         }
         assert_eq!(scrubbed(" a\u{1b}[2J\r\n", None, &[]), "a [2J");
-        assert_eq!(scrubbed(&"é".repeat(MOST_WORDS + 1), None, &[]), "é".repeat(MOST_WORDS) + "…");
+        assert_eq!(scrubbed(&"é".repeat(MOST_WORDS + 1), None, &[]), "é".repeat(MOST_WORDS - 1) + "…");
     }
 
     #[test]
