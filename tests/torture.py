@@ -466,6 +466,17 @@ class HandOffs(World):
         self.after(self.lock, f"after {self.serial} contenders")
         self.counts["lulls"] += 1
 
+    def tells_order(self):
+        """Who was first, also for one that was slow to look: on that depends who is forgiven."""
+        start = ["start close-1 7 1 1 ", "start python-2 5 2 2 "]
+        for lines, pair in ((start, "close-1 python-2"), (start[::-1], "python-2 close-1")):
+            with open("order", "w", encoding="utf-8") as file:
+                file.write("".join(f"{line}\n" for line in [*lines, "met close-1 7 1 3 python-2 5 2"]))
+            log = Log("order")
+            log.read()
+            if [f"{one[0]} {other[0]}" for one, other in log.take_overlaps()] != [pair]:
+                sys.exit(f"torture.py: who was first was told wrongly: {pair}")
+
     def sees_two(self):
         """Without a lock, two at once must be found out, or all that follows proves nothing."""
         pids = [self.start([self.turn], "err/0", (f"nobody-{number}", 200_000)) for number in (1, 2)]
@@ -478,6 +489,7 @@ class HandOffs(World):
 
     def part(self, seconds):
         os.makedirs("err", exist_ok=True)
+        self.tells_order()
         self.sees_two()
         end = time.monotonic() + seconds
         every = max(4.0, seconds / 8)
