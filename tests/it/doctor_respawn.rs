@@ -113,6 +113,7 @@ fn shell_loops() {
             let seen = test.solobot("doctor --json -m bot.py -l bot.lock").run().settled().json();
             codes(&seen).is_empty()
         });
+        test.solobot("doctor --json -m bot.py -l bot.lock").run().code(0).stdout_has(&["\"findings\":[]"]);
     });
 }
 
