@@ -5,8 +5,8 @@ use std::fs;
 use serde_json::Value;
 
 use crate::doctor::{codes, finding, level_and_pids};
-use crate::harness::{Background, Test, alone, wait_until};
-use crate::scenes::{by_hand, launch};
+use crate::harness::{Background, PUBLIC, Test, alone, wait_until};
+use crate::scenes::{by_hand, launch, script, sleeper};
 
 /// cron's tables, of our own: the machine's say nothing here.
 pub fn own_tables(test: &Test) {
@@ -107,9 +107,9 @@ fn tables_that_cannot_be_read_are_said() {
         fs::write("/var/spool/cron/crontabs/root", "* * * * * true\n").unwrap();
         let chmod = |mode: &str, path: &str| test.run(&format!("chmod {mode} {path}")).code(0).settled();
         chmod("700", "/var/spool/cron/crontabs");
-        crate::scenes::sleeper(test, "bot");
+        sleeper(test, "bot");
         let start = || {
-            let name = format!("{}/work/bot", crate::harness::PUBLIC);
+            let name = format!("{PUBLIC}/work/bot");
             let line = format!("setpriv --reuid=65534 --regid=65534 --clear-groups setsid {name}");
             test.start(&line)
         };
@@ -138,22 +138,20 @@ fn a_users_own_table_is_asked_for_where_it_cannot_be_read() {
     alone(|test| {
         own_tables(test);
         test.run("chmod 700 /var/spool/cron/crontabs").code(0).settled();
-        crate::scenes::sleeper(test, "bot");
-        // The folder is shown to others first.
-        test.solobot_as(65534, "--version").code(0).stdout_has(&["solobot"]);
-        let work = format!("{}/work", crate::harness::PUBLIC);
+        sleeper(test, "bot");
+        let work = format!("{PUBLIC}/work");
         let table = format!("* * * * * cd {work} && nohup ./bot > /dev/null 2>&1 &");
-        crate::scenes::script(test, "crontab", &format!("#!/bin/sh\n[ \"$*\" = -l ] && echo '{table}'\n"));
-        let as_nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups";
-        let _bot = test.start(&format!("{as_nobody} setsid {work}/bot"));
+        script(test, "crontab", &format!("#!/bin/sh\n[ \"$*\" = -l ] && echo '{table}'\n"));
         let look = || {
-            let line = format!("{as_nobody} env PATH={work}:/usr/bin:/bin {work}/../solobot doctor --json -m ./bot");
-            let mut command = test.command(&line);
-            command.current_dir(&work);
+            let mut command = test.command_as(65534, "doctor --json -m ./bot");
+            command.env("PATH", format!("{work}:/usr/bin:/bin"));
             let output = test.start_command(command).finish();
             let _ = output.stderr();
             output.settled().json()
         };
+        // The folder is shown to others first.
+        let _ = look();
+        let _bot = test.start(&format!("setpriv --reuid=65534 --regid=65534 --clear-groups setsid {work}/bot"));
         wait_until("it runs", || look()["bots"][0]["instances"].as_array().is_some_and(|all| all.len() == 1));
         let seen = look();
         let found = finding(&seen, "respawner");

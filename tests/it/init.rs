@@ -41,7 +41,7 @@ fn secret(test: &Test, name: &str, content: &str) {
     fs::set_permissions(test.path(name), fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-fn other_token() -> String {
+pub fn other_token() -> String {
     format!("{}:{}", 987_654_321, "B".repeat(35))
 }
 

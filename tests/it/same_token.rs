@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::doctor::{codes, finding, level_and_pids};
 use crate::doctor_pollers::conflict;
 use crate::harness::{Background, Output, Test, alive, alone, installed, peer, sleeper, token, wait_until};
+use crate::init::other_token;
 use crate::odd_processes::NOBODY;
 use crate::pairs::dot_env;
 use crate::scenes::{by_pid, roots};
@@ -58,13 +59,12 @@ fn diagnose(test: &Test, server: &Standin, folder: &str, selection: &str) -> Val
 #[test]
 fn two_files_that_disagree_tell_no_token() {
     alone(|test| {
-        let other = format!("987654321:{}", "B".repeat(35));
-        dot_env(test, ".", &other);
+        dot_env(test, ".", &other_token());
         fs::create_dir_all(test.path("sub")).unwrap();
         dot_env(test, "sub", &token());
         test.bot("sub/main.py");
         let mut command = test.command("python3 sub/main.py --pid-file bot.pid");
-        command.env("BOT_TOKEN", other);
+        command.env("BOT_TOKEN", other_token());
         let bot = test.start_command(command);
         test.wait_for_pid("bot.pid");
         assert_eq!(roots(test, "-m sub/main.py"), [bot.pid()]);

@@ -332,6 +332,12 @@ impl Test {
     /// real one may be closed to others; Python may be as well, so COMMAND is to be a plain program.
     #[track_caller]
     pub fn solobot_as(&self, user: u32, line: &str) -> Output {
+        self.start_command(self.command_as(user, line)).finish()
+    }
+
+    /// The command of the same, for an environment of its own.
+    #[track_caller]
+    pub fn command_as(&self, user: u32, line: &str) -> Command {
         let copy = Path::new(PUBLIC).join("solobot");
         if !copy.exists() {
             self.mount("tmpfs", "mode=755,size=256m", PUBLIC);
@@ -345,7 +351,7 @@ impl Test {
         command.args([&uid, &gid, "--clear-groups"]).arg(copy).args(words(line));
         self.settle(&mut command);
         command.current_dir(format!("{PUBLIC}/work"));
-        self.start_command(command).finish()
+        command
     }
 
     /// Shows a file of the folder at another place (the mount namespace is ours alone).
