@@ -19,6 +19,8 @@ use crate::platform::words::os_str;
 
 /// How often descendants that come and go are looked at before none of them counts as the program.
 const MOST_LOOKS: u32 = 1000;
+/// How often a process that changes its command line while it is read is read again.
+const MOST_READINGS: u32 = 100;
 
 /// A process that may run a program.
 #[derive(Debug)]
@@ -70,6 +72,26 @@ impl Candidate {
         candidate.other_root = has_other_root(handle);
         candidate.stdin = matches!(invocation.target, Target::Stdin).then(|| handle.stdin()).flatten();
         Some(candidate)
+    }
+
+    /// Reads a process that showed this command line a moment ago, with the one that it has now: all that is read is of one
+    /// program.
+    pub fn read_now(handle: &Handle, mut cmdline: Vec<u8>) -> Option<Self> {
+        for _ in 0..MOST_READINGS {
+            let candidate = Self::read(handle, &cmdline)?;
+            if candidate.is_of_one_program(handle, &cmdline) {
+                return Some(candidate);
+            }
+            cmdline = handle.cmdline().ok()?;
+        }
+        Self::read(handle, &cmdline)
+    }
+
+    /// Whether what was read with that command line is of one program. In the middle of an exec, a process may show the
+    /// command line of one program and the executable of the next, which tells of neither. One that has ended since executes
+    /// nothing any more.
+    fn is_of_one_program(&self, handle: &Handle, cmdline: &[u8]) -> bool {
+        handle.cmdline().is_ok_and(|now| now == cmdline) || !self.identity().is_alive()
     }
 
     /// Who it is.
@@ -194,7 +216,7 @@ pub fn descendants<T>(roots: &[i32], judge: &dyn Fn(&Candidate) -> Option<T>) ->
     let read = |pid: i32| {
         let handle = Handle::open(pid)?;
         let cmdline = handle.cmdline().ok()?;
-        judge(&Candidate::read(&handle, &cmdline)?)
+        judge(&Candidate::read_now(&handle, cmdline)?)
     };
     let mut below = list();
     for _ in 0..MOST_LOOKS {
@@ -212,4 +234,30 @@ pub fn descendants<T>(roots: &[i32], judge: &dyn Fn(&Candidate) -> Option<T>) ->
 pub fn descendants_running(roots: &[i32], program: &Program) -> Vec<Identity> {
     let matcher = Matcher::new(program);
     descendants(roots, &|one| one.judge(&matcher).map(|_| one.identity()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_while_another_program_is_executed_is_read_again() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let now = b"sleep\x0060\0";
+        let is_executed = || Handle::open(pid).and_then(|one| one.cmdline().ok()).is_some_and(|text| text == *now);
+        while !is_executed() {
+            std::thread::yield_now();
+        }
+        let handle = Handle::open(pid).unwrap();
+        let before = b"sh\0-c\0while :; do python3 bot.py; done\0";
+        let mixed = Candidate::read(&handle, before).unwrap();
+        assert!(!mixed.is_of_one_program(&handle, before));
+        assert!(mixed.is_of_one_program(&handle, now));
+        let whole = Candidate::read_now(&handle, before.to_vec()).unwrap();
+        assert_eq!(whole.details.argv, ["sleep", "60"]);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(mixed.is_of_one_program(&handle, before));
+    }
 }

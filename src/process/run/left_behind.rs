@@ -62,11 +62,11 @@ impl DescendantCounter<'_> {
             variable(&environ, env::HOLDER_PID) == Some(mark.as_bytes())
         };
         let listed = table::list(&|_| true).map(|listing| listing.kept).unwrap_or_default();
-        let read = |hit: &Listed| {
+        let read = |hit: Listed| {
             let handle = Handle::open(hit.pid).filter(|handle| hit.pid != solobot && is_marked(handle))?;
-            Candidate::read(&handle, &hit.cmdline)
+            Candidate::read_now(&handle, hit.cmdline)
         };
-        let candidates: Vec<Candidate> = listed.iter().filter_map(read).collect();
+        let candidates: Vec<Candidate> = listed.into_iter().filter_map(read).collect();
         self.with_rules(|known| candidates.iter().filter_map(|one| Some((one.identity(), known.role(one)?))).collect())
     }
 
@@ -89,9 +89,9 @@ impl DescendantCounter<'_> {
     pub fn elsewhere(&self, command: Identity) -> Vec<Identity> {
         let is_later = |one: &Identity| one.start_ticks >= command.start_ticks && one.pid != own_pid();
         let listed = table::list(&|_| true).map(|listing| listing.kept).unwrap_or_default();
-        let later = listed.iter().filter(|hit| Identity::of(hit.pid).as_ref().is_some_and(is_later));
+        let later = listed.into_iter().filter(|hit| Identity::of(hit.pid).as_ref().is_some_and(is_later));
         let candidates: Vec<Candidate> =
-            later.filter_map(|hit| Candidate::read(&Handle::open(hit.pid)?, &hit.cmdline)).collect();
+            later.filter_map(|hit| Candidate::read_now(&Handle::open(hit.pid)?, hit.cmdline)).collect();
         let is_bot = |known: &CountingRules<'_>, one: &&Candidate| known.role(one) == Some(Descendant::Bot);
         let found: Vec<&Candidate> =
             self.with_rules(|known| candidates.iter().filter(|one| is_bot(known, one)).collect());

@@ -191,45 +191,17 @@ impl<'a> Watcher<'a> {
             if cmdline == fresh.cmdline {
                 return fresh.since.elapsed() < YOUNG;
             }
-            let Some(candidate) = Candidate::read(&handle, &cmdline) else { return false };
-            if !belongs_together(&candidate, &handle, &cmdline) {
-                return fresh.since.elapsed() < YOUNG;
-            }
-            fresh.cmdline = cmdline;
+            fresh.cmdline.clone_from(&cmdline);
+            let Some(candidate) = Candidate::read_now(&handle, cmdline) else { return false };
             let starts = bots.iter_mut().filter_map(|bot| bot.take(&candidate).then_some(())).count();
             starts == 0 && fresh.since.elapsed() < YOUNG
         });
     }
 }
 
-/// Whether what was read is of one program. In the middle of an exec, a process may show the command line of its parent and
-/// the executable of another program. One that has ended since executes nothing any more.
-fn belongs_together(candidate: &Candidate, handle: &Handle, cmdline: &[u8]) -> bool {
-    handle.cmdline().is_ok_and(|now| now == cmdline) || !candidate.identity().is_alive()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_read_while_another_program_is_executed_does_not_belong_together() {
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let pid = i32::try_from(child.id()).unwrap();
-        let is_executed =
-            || Handle::open(pid).and_then(|one| one.cmdline().ok()).is_some_and(|text| text == *b"sleep\x0060\0");
-        while !is_executed() {
-            thread::yield_now();
-        }
-        let handle = Handle::open(pid).unwrap();
-        let loops = b"sh\0-c\0while :; do python3 bot.py; done\0";
-        let candidate = Candidate::read(&handle, loops).unwrap();
-        assert!(!belongs_together(&candidate, &handle, loops));
-        assert!(belongs_together(&candidate, &handle, b"sleep\x0060\0"));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert!(belongs_together(&candidate, &handle, loops));
-    }
 
     #[test]
     fn a_loop_is_proved_by_several_ends() {
