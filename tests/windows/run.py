@@ -205,6 +205,28 @@ def a_bot_keeps_the_lock_of_a_killed_solobot(world):
 
 
 @scene
+def killed_while_its_command_starts(world):
+    """Either COMMAND runs, and keeps the lock until it ends, or it never does, and nothing of it is left to hold the lock."""
+    os.mkdir(world.here("meeting"))
+    witness = [world.bed.windows(world.bed.peer("witness")), world.path("meeting"), "20"]
+    chance, tries = random.Random(3), 30
+
+    def is_free():
+        return world.solobot("acquire", "-n", "--lock-only", "-l", "bot.lock", "--", *world.bed.nothing).code == 0
+
+    for _ in range(tries):
+        one = world.acquire("-n", "--lock-only", "-l", "bot.lock", "--", *witness)
+        while one.is_running() and not os.path.exists(world.here("bot.lock.info")):
+            pass
+        time.sleep(chance.uniform(0, 0.03))  # at any moment from the owner record to the end
+        one.child.kill()
+        one.wait()
+        wait_until(is_free, "the lock free again", one.so_far)
+    ran = read(world.here("meeting/log")).splitlines()
+    expect(0 < len(ran) < tries and all(line.startswith("turn ") for line in ran), "it was killed at one moment alone", ran)
+
+
+@scene
 def an_orphan_is_taken_over(world):
     _, old = world.started()
     world.terminate(old["env"]["SOLOBOT_HOLDER_PID"])
@@ -888,9 +910,9 @@ def race(world, chance, turns=None, seconds=None, broken=False):
         return any([world.bed.terminate(pid) for pid in which])
 
     def shot():
-        """A solobot, whatever it does just now."""
+        """A solobot, at any moment: while it starts, waits, takes the lock, starts its witness, gives the lock back."""
         one = chance.choice([one for place, one in enumerate(contenders) if place % 4])
-        if turns or chance.random() < 0.8 or not one.is_running():
+        if turns or chance.random() < 0.98 or not one.is_running():
             return 0
         shots.append(f"{len(entries())} turns: killed {one.child.pid}, contender {contenders.index(one)}")
         one.child.kill()
@@ -913,7 +935,8 @@ def race(world, chance, turns=None, seconds=None, broken=False):
                     contenders[place] = start(place)
         if len(entries()) > seen:
             seen, progress = len(entries()), time.monotonic()
-            killed += killed_so_far() + shot()
+            killed += killed_so_far()
+        killed += shot()
         time.sleep(0.01)  # how often it looks
     overlaps = len([entry for entry in entries() if entry[0] == "overlap"])
     ours = len([entry for entry in entries() if entry[2] != "0"])

@@ -2,6 +2,10 @@
 //!
 //! It has the name of the solobot, and every COMMAND inherits a handle on it, so that it can be found by that name as long as
 //! COMMAND runs, also once solobot has been killed. It does not end with solobot: a bot outlives its solobot.
+//!
+//! While it is being started, COMMAND does not: `CreateProcessW` makes a process that is suspended, gives it its handles, and
+//! lets it run. If solobot is killed in between, nobody ever lets it run, and it would hold the lock until somebody finds it. So
+//! it is in a [`StartJob`] too until it runs.
 
 use std::io;
 use std::os::windows::io::{AsRawHandle, OwnedHandle};
@@ -10,7 +14,9 @@ use std::sync::OnceLock;
 
 use windows_sys::Win32::Foundation::{ERROR_ALREADY_EXISTS, ERROR_MORE_DATA, GetLastError};
 use windows_sys::Win32::System::JobObjects::{
-    CreateJobObjectW, JobObjectBasicProcessIdList, OpenJobObjectW, QueryInformationJobObject,
+    CreateJobObjectW, JOB_OBJECT_LIMIT, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE, JOBOBJECT_EXTENDED_LIMIT_INFORMATION,
+    JobObjectBasicProcessIdList, JobObjectExtendedLimitInformation, OpenJobObjectW, QueryInformationJobObject,
+    SetInformationJobObject,
 };
 
 use super::identity::Identity;
@@ -89,6 +95,43 @@ impl Job {
             }
             buffer.resize(buffer.len() * 2, 0);
         }
+    }
+}
+
+/// The job of one program that is being started, inside our own. What is in it ends with us, until it has
+/// [started](Self::has_started).
+#[derive(Debug)]
+pub(super) struct StartJob(OwnedHandle);
+
+impl StartJob {
+    /// # Errors
+    /// Those of `CreateJobObjectW` and `SetInformationJobObject`.
+    pub(super) fn create() -> io::Result<Self> {
+        // SAFETY: neither attributes nor a name; the result is checked.
+        let job = Self(owned(unsafe { CreateJobObjectW(ptr::null(), ptr::null()) })?);
+        job.limit(JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE)?;
+        Ok(job)
+    }
+
+    /// The program runs, and outlives us.
+    ///
+    /// # Errors
+    /// Those of `SetInformationJobObject`; then the program has been ended.
+    pub(super) fn has_started(self) -> io::Result<()> {
+        self.limit(0)
+    }
+
+    pub(super) fn handle(&self) -> &OwnedHandle {
+        &self.0
+    }
+
+    fn limit(&self, flags: JOB_OBJECT_LIMIT) -> io::Result<()> {
+        let mut limits = JOBOBJECT_EXTENDED_LIMIT_INFORMATION::default();
+        limits.BasicLimitInformation.LimitFlags = flags;
+        let size = u32::try_from(size_of_val(&limits)).map_err(io::Error::other)?;
+        let (job, limits) = (self.0.as_raw_handle(), (&raw const limits).cast());
+        // SAFETY: the job is open, and the limits have `size` bytes.
+        succeeded(unsafe { SetInformationJobObject(job, JobObjectExtendedLimitInformation, limits, size) })
     }
 }
 

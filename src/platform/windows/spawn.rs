@@ -30,7 +30,7 @@ use super::children;
 use super::command_line::{join, join_for_batch};
 use super::descriptor::Descriptor;
 use super::gate::GatedChild;
-use super::job::{self, Job};
+use super::job::{self, Job, StartJob};
 use super::native::{set_inheritable, succeeded, unsupported, wide};
 use super::signals::Mask;
 
@@ -110,7 +110,10 @@ impl Launch<'_> {
         let mut handles: Vec<HANDLE> = all.map(Inheritable::handle).collect();
         handles.sort_unstable();
         handles.dedup();
-        let jobs: Vec<HANDLE> = job.iter().map(|job| job.handle().as_raw_handle()).collect();
+        let starting = StartJob::create()?;
+        // The second is inside the first.
+        let jobs = job.map(Job::handle).into_iter().chain([starting.handle()]);
+        let jobs: Vec<HANDLE> = jobs.map(AsRawHandle::as_raw_handle).collect();
 
         let mut attributes = Attributes::new()?;
         attributes.set(PROC_THREAD_ATTRIBUTE_HANDLE_LIST, &handles)?;
@@ -148,6 +151,7 @@ impl Launch<'_> {
         // SAFETY: both handles were just made for us.
         let (process, _thread) =
             unsafe { (OwnedHandle::from_raw_handle(made.hProcess), OwnedHandle::from_raw_handle(made.hThread)) };
+        starting.has_started()?;
         Ok((i32::try_from(made.dwProcessId).map_err(io::Error::other)?, process))
     }
 
