@@ -19,10 +19,10 @@ pub fn masked(bytes: &[u8]) {
         assert!(!mask(&text).contains(&own[own.len() - 30..]));
         assert!(!format!("{token:?} {token} {:?}", token.id()).contains(&own[own.len() - 30..]));
     }
-    for found in carried(bytes, &words(bytes)) {
+    let Some(text) = with_token(bytes) else { return };
+    for found in carried(text.as_bytes(), &words(text.as_bytes())) {
         hides_secret(&format!("{found:?}"));
     }
-    let Some(text) = with_token(bytes) else { return };
     hides_secret(&mask(&text));
     hides_secret(&Scrubber::new(&Token::parse(&token()).expect("a token")).clean(&text));
 }

@@ -201,7 +201,10 @@ pub fn parse(text: &[u8]) -> Result<OwnerRecord, String> {
     if text.is_empty() {
         return Err("is empty".into());
     }
-    let value: serde_json::Value = serde_json::from_slice(text).map_err(|_| "is not JSON".to_owned())?;
+    let is_no_json = || "is not JSON".to_owned();
+    // Masked before it is read: an escape may eat the digits by which a token is known.
+    let text = mask(std::str::from_utf8(text).map_err(|_| is_no_json())?);
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(|_| is_no_json())?;
     let schema = value.get("schema").and_then(serde_json::Value::as_u64);
     if let Some(schema) = schema
         && schema > u64::from(SCHEMA)
@@ -323,6 +326,8 @@ mod tests {
             assert!(why.starts_with("is not an owner record: ") && why.chars().count() < 150, "{why}");
             assert!(!why.contains("aB3_"), "{why}");
         }
+        let why = parse(format!(r#""\u{token}""#).as_bytes()).unwrap_err();
+        assert!(!why.contains("aB3_"), "an escape of four of its digits: {why}");
     }
 
     #[test]

@@ -201,7 +201,8 @@ fn key_in(text: &str, line: usize) -> Option<&str> {
 /// Reads serde's sentence on an unknown key, which alone knows the keys of each table:
 /// ``unknown field `x`, expected one of `a`, `b` ``.
 fn unknown_key(message: &str, line: usize) -> Option<ParseError> {
-    let (key, expected) = message.strip_prefix("unknown field `")?.split_once('`')?;
+    // The key may hold anything; the keys that are known are ours.
+    let (key, expected) = message.strip_prefix("unknown field `")?.rsplit_once("`, expected ")?;
     let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
     let hint = match nearest(key, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
@@ -417,6 +418,7 @@ mod tests {
             ("[defaults]\n\nwiat = 3\n", 3, "`wiat`", "`wait`"),
             ("[bots.main]\ntoken = { envfile = \".env\" }\n", 2, "`envfile`", "`env_file`"),
             ("[bots.main]\nzzzzz = 1\n", 2, "`zzzzz`", "the keys here are dir, script, module"),
+            ("[bots.main]\n\"a`, expected `b\" = 1\n", 2, "`a`, expected `b`", "the keys here are dir, script, module"),
         ];
         for (text, line, key, hint) in cases {
             let (at, said) = fault(text);

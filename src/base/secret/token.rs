@@ -9,7 +9,7 @@ use std::fmt;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{ID_DIGITS, SECRET_MIN, is_secret_byte, next_token};
+use super::{ID_DIGITS, SECRET_MIN, is_secret_byte, mask, next_token};
 use crate::base::env;
 
 /// A well-formed bot token.
@@ -114,7 +114,7 @@ pub fn in_environ(environ: &[u8]) -> Vec<ProcessToken> {
     let entries = environ.split(|byte| *byte == 0).filter_map(|entry| std::str::from_utf8(entry).ok()?.split_once('='));
     let mut found: Vec<ProcessToken> = entries
         .filter_map(|(name, value)| {
-            Some(ProcessToken { token: Token::parse(value).ok()?, variable: Some(name.to_owned()) })
+            Some(ProcessToken { token: Token::parse(value).ok()?, variable: Some(mask(name).into_owned()) })
         })
         .collect();
     found.sort_by_key(|one| one.usual().unwrap_or(env::TOKENS.len()));
@@ -219,6 +219,9 @@ mod tests {
             [("333333", Some("TELEGRAM_TOKEN")), ("222222", Some("MINE")), ("444444", None), ("555555", None)]
         );
         assert_eq!(carried(b"A=1\0\0=", &[]), []);
+        // A variable may be called anything.
+        let named = in_environ(format!("{}={}", text("666666"), text("777777")).as_bytes());
+        assert_eq!(named[0].variable.as_deref(), Some("666666:…"));
     }
 
     #[test]

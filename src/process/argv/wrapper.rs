@@ -121,7 +121,7 @@ fn inner(rule: &Rule, args: &[OsString]) -> Option<Vec<Inner>> {
         if rule.names == ["env"] || rule.names.contains(&"nodemon") {
             let mut words = shell::words(&line);
             words.extend_from_slice(options.rest);
-            return Some(vec![place(words)]);
+            return (!words.is_empty()).then(|| vec![place(words)]);
         }
         return Some(of_line(&line, dir.as_ref()));
     }
