@@ -134,8 +134,7 @@ impl Drop for StopAtEnd<'_> {
 fn beside_filelock(test: &Test, venv: Venv) {
     fs::create_dir(test.path("witness")).unwrap();
     let stop = AtomicBool::new(false);
-    let pollers: Vec<_> =
-        (0..4).map(|_| test.start_command(test.python(venv, "contender.py", "bot.lock 40 witness"))).collect();
+    let mut times = 0;
     thread::scope(|scope| {
         let _ending = StopAtEnd(&stop);
         for who in ["solobot", "solobot", "solobot", "flock"] {
@@ -153,13 +152,22 @@ fn beside_filelock(test: &Test, venv: Venv) {
                 }
             });
         }
-        for poller in pollers {
-            poller.finish_within(Duration::from_mins(2)).code(0);
+        // Forty rounds may be over before the others have had their share.
+        let is_shared = || {
+            let entries = entries(test);
+            count(&entries, "solobot") > 10 && count(&entries, "flock") > 2
+        };
+        while times == 0 || !is_shared() {
+            times += 1;
+            assert!(times < 30, "the others had no share");
+            let poller = || test.start_command(test.python(venv, "contender.py", "bot.lock 40 witness"));
+            let pollers: Vec<_> = (0..4).map(|_| poller()).collect();
+            for poller in pollers {
+                poller.finish_within(Duration::from_mins(2)).code(0);
+            }
         }
     });
-    let entries = entries(test);
-    assert_eq!(count(&entries, "filelock"), 160);
-    assert!(count(&entries, "solobot") > 10 && count(&entries, "flock") > 2, "{} entries", entries.len());
+    assert_eq!(count(&entries(test), "filelock"), 160 * times);
 }
 
 #[test]
