@@ -52,7 +52,7 @@ impl LineMark {
 }
 
 /// The lines of one stream between two marks, from the lower one upwards to the head of its record.
-#[expect(clippy::struct_excessive_bools, reason = "five facts that do not exclude each other")]
+#[expect(clippy::struct_excessive_bools, reason = "six facts that do not exclude each other")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
     /// The nearest time above.
@@ -67,6 +67,10 @@ pub struct Gap {
     pub chained: bool,
     /// The upper end was reached without a time, so the lines above count too.
     pub open: bool,
+    /// What its lowest line is, if there is one.
+    pub lowest: Option<LineForm>,
+    /// Its highest line names an exception: the head of a record, unless it ends a traceback whose inner lines are above.
+    pub tail: bool,
     pub stream: u32,
 }
 
@@ -79,6 +83,8 @@ impl Gap {
         traceback: false,
         chained: false,
         open: true,
+        lowest: None,
+        tail: false,
         stream: 0,
     };
 
@@ -88,15 +94,18 @@ impl Gap {
         if !self.open {
             return self;
         }
+        let head = self.head || (self.tail && upper.lowest != Some(LineForm::Inner));
         // Only what is below the nearest head counts.
-        let upper_counts = !self.head;
+        let upper_counts = !head;
         Self {
             stamps: self.stamps.or(upper.stamps),
-            head: self.head || upper.head,
+            head: head || upper.head,
             logged: self.logged || upper.logged,
             traceback: self.traceback || (upper_counts && upper.traceback),
             chained: self.chained || (upper_counts && upper.chained),
             open: upper.open,
+            lowest: self.lowest.or(upper.lowest),
+            tail: upper.tail,
             stream: self.stream,
         }
     }
@@ -260,6 +269,8 @@ impl Scanner {
             traceback: seen.shape == LineForm::Traceback,
             chained: seen.shape == LineForm::Chain,
             open: !is_dated_head,
+            lowest: Some(seen.shape),
+            tail: false,
             stream: seen.stream,
         };
         let rest = if mark.is_some() { Gap::NONE } else { own.below(above) };
@@ -330,6 +341,7 @@ impl Pass<'_> {
             end = start;
             if is_plainly_inner(line) {
                 is_tail = false;
+                gap.lowest.get_or_insert(LineForm::Inner);
                 continue;
             }
             let line = dissect(line, self.clock);
@@ -337,6 +349,7 @@ impl Pass<'_> {
             if line.stream != gap.stream {
                 continue;
             }
+            gap.lowest.get_or_insert(line.shape);
             if std::mem::take(&mut is_tail) && line.shape != LineForm::Inner {
                 gap.head = true;
             }
@@ -354,7 +367,11 @@ impl Pass<'_> {
                 break;
             }
         }
-        gap.head |= is_tail;
+        if self.floor > 0 {
+            gap.head |= is_tail;
+        } else {
+            gap.tail = is_tail;
+        }
         gap
     }
 }
