@@ -109,6 +109,9 @@ fn checked_path(path: &str) -> Result<&str, MalformedUrl> {
     if path.split('/').any(is_bot) {
         return Err(MalformedUrl("leave `/bot…` out"));
     }
+    if matches!(mask(path), Cow::Owned(_)) {
+        return Err(MalformedUrl("leave the token out"));
+    }
     Ok(path)
 }
 
@@ -148,6 +151,7 @@ mod tests {
     #[test]
     fn what_is_none() {
         let with_token = format!("http://h/bot123456:{}/", "A".repeat(35));
+        let with_token_alone = with_token.replace("/bot", "/x/");
         for wrong in [
             "",
             "localhost:8081",
@@ -175,6 +179,7 @@ mod tests {
             "http://h/bot",
             "https://api.telegram.org/bot/",
             &with_token,
+            &with_token_alone,
         ] {
             let error = BaseUrl::parse(wrong).unwrap_err();
             assert!(!error.to_string().contains("AAAA") && !error.to_string().contains("pass@"), "{wrong}: {error}");
