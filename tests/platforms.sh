@@ -269,7 +269,8 @@ windows() {
         x86_64-w64-mingw32-gcc -O1 -Wall -Wextra -Werror -o "$beside/$source.exe" "tests/windows/$source.c"
     done
     # A prefix of its own, with its own server, which ends with this function's shell.
-    export WINE=$WINE_FOLDER/wine64 WINEPREFIX=$TARGET/windows/prefix WINEDEBUG=-all
+    # `virtual`: what wine says when it could not start a program, which tests/windows/world.py knows.
+    export WINE=$WINE_FOLDER/wine64 WINEPREFIX=$TARGET/windows/prefix WINEDEBUG=-all,err+virtual
     export WINEDLLOVERRIDES='winemenubuilder.exe,winedbg.exe,mscoree,mshtml='
     trap '"$WINE_FOLDER/wineserver" -k || true' EXIT
     if [[ ! -f $WINEPREFIX/system.reg ]]; then

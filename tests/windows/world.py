@@ -13,6 +13,8 @@ import time
 DEADLINE = 90  # seconds that a condition may take to come true; only a failing scene ever waits that long
 TOKEN = "1234567890:" + "TestOnly" * 4 + "abc"
 MARK = "SCENE_FOLDER"
+# Once in some thousand times, wine cannot start a program, because something else is in the place of what all programs share.
+NOT_STARTED = "wine: failed to map the shared user data"
 
 
 class Failed(Exception):
@@ -41,6 +43,10 @@ class Ended:
 
     def __str__(self):
         return f"  {self.line}\n  code {self.code}\n  stdout: {short(self.out)}\n  stderr: {short(self.err)}"
+
+    def was_not_started(self):
+        """Whether wine could not start it, or what it started."""
+        return self.code == 1 and NOT_STARTED in self.err
 
     def ends_with(self, code):
         expect(self.code == code, f"code {self.code} instead of {code}", self)
@@ -120,7 +126,8 @@ class Scene:
         return Running(self, line, {**self.env, **env}, stdin)
 
     def run(self, program, *words, **env):
-        ended = self.start(program, *words, **env).wait()
+        while (ended := self.start(program, *words, **env).wait()).was_not_started():
+            pass
         self.said.append(ended)
         return ended
 
