@@ -367,11 +367,7 @@ impl Pass<'_> {
                 break;
             }
         }
-        if self.floor > 0 {
-            gap.head |= is_tail;
-        } else {
-            gap.tail = is_tail;
-        }
+        gap.tail = is_tail;
         gap
     }
 }
