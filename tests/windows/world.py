@@ -126,8 +126,10 @@ class Scene:
         return Running(self, line, {**self.env, **env}, stdin)
 
     def run(self, program, *words, **env):
-        while (ended := self.start(program, *words, **env).wait()).was_not_started():
-            pass
+        for _ in range(3):
+            ended = self.start(program, *words, **env).wait()
+            if not ended.was_not_started():
+                break
         self.said.append(ended)
         return ended
 
