@@ -136,6 +136,12 @@ failed() {
     exit "$1"
 }
 
+# The end of a script's log, which tells what failed.
+failed_with_log() {
+    tail -n 30 "$TARGET/$1.log" >&2
+    die "tests/$1.sh failed: see $TARGET/$1.log"
+}
+
 # A real systemd, if one can be booted here. If not, that is printed, and is no failure.
 run_systemd() {
     say "bash tests/systemd.sh"
@@ -146,9 +152,8 @@ run_systemd() {
     else
         local code=0
         bash tests/systemd.sh >"$TARGET/systemd.log" 2>&1 || code=$?
-        ((code == 77)) || tail -n 1 "$TARGET/systemd.log"
         case $code in
-            0) ;;
+            0) tail -n 1 "$TARGET/systemd.log" ;;
             77) echo "not run: systemd-nspawn does not boot here (see $TARGET/systemd.log)" ;;
             *) SYSTEMD_FAILED=1 ;;
         esac
@@ -159,7 +164,6 @@ run_systemd() {
 run_torture() {
     say "bash tests/torture.sh --minutes 1 --parts fire,kills,errors,clocks"
     bash tests/torture.sh --minutes 1 --parts fire,kills,errors,clocks 2>"$TARGET/torture.log" || TORTURE_FAILED=1
-    ((TORTURE_FAILED == 0)) || tail -n 1 "$TARGET/torture.log"
 }
 
 # As many as nobody can think of. Optimised: a debug build takes ten times as long.
@@ -221,7 +225,7 @@ run_schedules
 NEMESIS_FAILED=0
 run_nemesis
 run_tests
-((SYSTEMD_FAILED == 0)) || die "tests/systemd.sh failed: see $TARGET/systemd.log"
-((TORTURE_FAILED == 0)) || die "tests/torture.sh failed: see $TARGET/torture.log"
+((SYSTEMD_FAILED == 0)) || failed_with_log systemd
+((TORTURE_FAILED == 0)) || failed_with_log torture
 ((SCHEDULES_FAILED == 0)) || die "a schedule of the lease has two bots: see above; its seed shows it again: --seed SEED --count 1"
-((NEMESIS_FAILED == 0)) || die "tests/nemesis.sh failed: see $TARGET/nemesis.log"
+((NEMESIS_FAILED == 0)) || failed_with_log nemesis

@@ -4,8 +4,8 @@
 #   bash tests/systemd.sh
 #
 # It boots this machine's own file system in a systemd-nspawn container, under an overlay that is thrown away. It downloads
-# only systemd-container and changes nothing on the machine. Needs root. The last line is `systemd: N checks passed`; the exit
-# code is 77 if systemd cannot be booted here.
+# only systemd-container and dbus, and changes nothing on the machine. Needs root. The last line is `systemd: N checks
+# passed`; the exit code is 77 if systemd cannot be booted here.
 set -euo pipefail
 
 die() { printf 'tests/systemd.sh: %s\n' "$*" >&2; exit 1; }
@@ -51,6 +51,7 @@ wait_until() {
 
 runs() { [[ $(main_pid "$1") -gt 0 && $(instances) != '[]' ]]; }
 none_runs() { [[ $(instances) == '[]' ]]; }
+one_runs() { ! none_runs; }
 is_inactive() { [[ $(systemctl show -p ActiveState --value "$1") =~ ^(inactive|failed)$ ]]; }
 
 wait_for() { wait_until test -e "$1"; }
@@ -91,7 +92,7 @@ respawns() {
         "ExecStart=/usr/bin/flock -n -E 75 /run/bot.lock /usr/bin/python3 /srv/bot/main.py"
     flock /run/bot.lock /usr/bin/python3 /srv/bot/main.py &
     holder=$!
-    wait_until isnt "$(instances)" '[]'
+    wait_until one_runs
     systemctl start again.service
     check 'a unit is started again and again' wait_until restarts again.service 3
     seen=$(solobot doctor --json -m /srv/bot/main.py -l /run/bot.lock) || code=$?
@@ -114,7 +115,8 @@ recipes() {
     cp /srv/examples/*.service /etc/systemd/system/
     for name in tgbot tgbot@; do
         mkdir -p "/run/systemd/system/$name.service.d"
-        printf '[Service]\nRestartSec=100ms\nEnvironment=PYTHONUNBUFFERED=1\n' >"/run/systemd/system/$name.service.d/test.conf"
+        printf '[Service]\nRestartSec=100ms\nEnvironment=PYTHONUNBUFFERED=1\nStandardOutput=append:%s\nStandardError=inherit\n' \
+            "$OUTPUT" >"/run/systemd/system/$name.service.d/test.conf"
     done
     systemctl daemon-reload
     for name in bot quiz weather; do
@@ -164,8 +166,10 @@ recipes() {
     check 'the bot ended with 78: the unit has failed' is "$(systemctl show -p ExecMainStatus --value tgbot.service)" 78
     check 'and is not started again' stays main.pid
 
-    systemctl start tgbot@quiz.service tgbot@weather.service
+    # The second one finds the first one running. Of another user's process it sees the command line alone.
+    systemctl start tgbot@quiz.service
     wait_for /srv/quiz/main.pid
+    check 'a second bot of the same unit starts beside the first' systemctl start tgbot@weather.service
     wait_for /srv/weather/main.pid
     cd /
     for name in quiz weather; do
@@ -174,8 +178,40 @@ recipes() {
         check "with its own journal" grep -q '"event":"lock-taken"' "/srv/$name/journal.jsonl"
     done
     systemctl stop tgbot@quiz.service tgbot@weather.service
+    other_users
     words
     releases
+}
+
+# Whether the user weather may start /srv/weather/pause.py, as an exit code.
+may_start() {
+    local code=0
+    runuser -u weather -- solobot check -m /srv/weather/pause.py || code=$?
+    ((code == $1)) || { printf '  exit code %s, expected %s\n' "$code" "$1"; return 1; }
+}
+
+# Another user's bot, in a folder that only root can read from its process: the unit tells which one it is.
+other_users() {
+    local name hidden
+    for name in quiz weather; do
+        cp /srv/bot/main.py "/srv/$name/pause.py"
+        unit "$name-folder.service" User=quiz "WorkingDirectory=/srv/$name" 'ExecStart=/usr/bin/nice /usr/bin/python3 pause.py'
+    done
+    systemctl start quiz-folder.service
+    check "another user's bot in its own folder is another bot" wait_until may_start 0
+    systemctl start weather-folder.service
+    check "in this folder it is this bot" wait_until may_start 1
+    systemctl stop weather-folder.service
+    check "which is over with it" may_start 0
+    systemctl stop quiz-folder.service
+
+    # In the group of a service that says nothing about it.
+    runuser -u quiz -- env -C /srv/quiz python3 pause.py &
+    hidden=$!
+    check 'started by hand, it may be either' wait_until may_start 77
+    kill "$hidden"
+    wait "$hidden" || true
+    check 'until it has ended' wait_until may_start 0
 }
 
 # The deploy recipe: the unit with its drop-in runs the release that `current` points to.
@@ -269,6 +305,8 @@ words() {
     setpriv --reuid=bot --regid=bot --clear-groups flock -o words.lock sleep 600 &
     holder=$!
     rm -f main.pid
+    wait_for words.lock
+    wait_until fails flock -n words.lock true
     systemctl start tgbot.service
     wait_for main.pid
     check 'a bot without the lock is not watched' stays main.pid
@@ -285,7 +323,18 @@ as_bot() { runuser -u bot -- "$@"; }
 changed() { [[ $(<"$1") != "$2" ]]; }
 fails() { ! "$@"; }
 
+# What the units of the recipes have printed is shown if something fails.
+readonly OUTPUT=/srv/output
+ended() {
+    local code=$?
+    ((code == 0)) || tail -n 10 "$OUTPUT"
+}
+
 inside() {
+    trap ended EXIT
+    : >"$OUTPUT"
+    # Over it, whoever is not root asks systemd. A systemd that boots a single unit starts it for nobody.
+    systemctl start dbus.service
     local bot='ExecStart=/usr/bin/python3 /srv/bot/main.py' pid code answer
     unit tgbot.service "$bot" Restart=always RestartSec=100ms
     unit once.service "$bot" Restart=no
@@ -334,6 +383,7 @@ inside() {
     systemctl stop onfailure.service
 
     systemctl start leaves.service
+    wait_until one_runs
     check 'a unit with KillMode=process has left its bot behind' is "$(systemctl show -p ActiveState --value leaves.service) $(origin kind)" 'inactive systemd'
     check 'stopping that unit would do nothing: no command is named' is "$(origin stop)" None
     check 'and it does not respawn' is "$(origin respawns)" no
@@ -356,11 +406,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly TARGET="${CARGO_TARGET_DIR:-target}"
 [[ $(id -u) -eq 0 ]] || die 'needs root'
 mkdir -p "$TARGET"
-if ! command -v systemd-nspawn >/dev/null || [[ ! -x /lib/systemd/systemd ]]; then
-    command -v apt-get >/dev/null || die 'missing: systemd, systemd-container'
+if ! command -v systemd-nspawn >/dev/null || ! command -v dbus-daemon >/dev/null || [[ ! -x /lib/systemd/systemd ]]; then
+    command -v apt-get >/dev/null || die 'missing: systemd, systemd-container, dbus'
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
-    apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 systemd systemd-container >"$TARGET/apt.log" 2>&1 ||
+    apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 systemd systemd-container dbus >"$TARGET/apt.log" 2>&1 ||
         die "apt-get install systemd-container failed: see $TARGET/apt.log"
 fi
 cargo build --quiet

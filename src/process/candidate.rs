@@ -104,10 +104,13 @@ impl Candidate {
         self.judge_in(self.cwd.as_deref(), matcher)
     }
 
-    /// The same if it had been started in that folder, and only there.
+    /// The same if it had been started in that folder, and only there. Of one whose folder cannot be read, its files cannot
+    /// be looked at either: they are those of our own root folder.
     pub fn judge_in(&self, cwd: Option<&Path>, matcher: &Matcher<'_>) -> Option<Match> {
         let ParsedArgv::Runs(invocation) = &self.reading else { return None };
-        let identify = |path: &Path| Handle::open(self.identity().pid)?.id_inside(path);
+        let is_told = cwd.is_some() && self.cwd.is_none();
+        let identify =
+            |path: &Path| if is_told { FileId::of(path) } else { Handle::open(self.identity().pid)?.id_inside(path) };
         let resolve = |path: &Path| path.canonicalize().ok().filter(|_| !self.other_root);
         let found = matcher.judge(&ProcessFacts {
             invocation,

@@ -29,7 +29,7 @@ pub use self::launchd::LaunchdJob;
 pub use self::manager::{LaunchDomain, Manager, Respawns, Scope, Script, ServiceFolder, SupervisorProcess};
 pub use self::place::{Container, Engine, Place};
 pub use self::starter::Starter;
-pub use self::units::{LoadedUnit, UnitState, units};
+pub use self::units::{LoadedUnit, UnitState, folder_by_unit, units};
 pub use self::verdict::{LostBy, Origin};
 
 /// The origin of an instance, without asking any manager whether it would respawn it ([`ManagerAnswers::forecast`] does).
@@ -54,8 +54,13 @@ pub fn of_details(root: &Details) -> Origin {
 /// Whether root put a process where it is: into a system's service of its own, or into a container. `cgroup` is the text of
 /// its `/proc/PID/cgroup`. What users start through cron or ssh is in those services' groups, and was not put there.
 pub fn is_put_by_root(cgroup: &str) -> bool {
-    let is_roots = |unit: cgroup::Service| unit.user.is_none() && !cgroup::is_carrier(&unit.name);
-    cgroup::container(cgroup).is_some_and(|group| group.user.is_none()) || cgroup::unit(cgroup).is_some_and(is_roots)
+    cgroup::container(cgroup).is_some_and(|group| group.user.is_none()) || system_service(cgroup).is_some()
+}
+
+/// The system's service that started a process, by the text of its `/proc/PID/cgroup`.
+fn system_service(cgroup: &str) -> Option<String> {
+    let unit = cgroup::unit(cgroup).filter(|unit| unit.user.is_none() && !cgroup::is_carrier(&unit.name));
+    Some(unit?.name)
 }
 
 /// The command that ends these processes by hand, as their own user if solobot may not signal them.

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 
@@ -21,7 +22,7 @@ use crate::process::argv::{self, ParsedArgv};
 use crate::process::candidate::Candidate;
 use crate::process::details::Details;
 use crate::process::instance::{self, EnvFileToken, Instance, Node, Role};
-use crate::process::matching::{Confidence, Match, Matcher};
+use crate::process::matching::{Confidence, Doubt, Match, Matcher};
 use crate::process::origin::{self, Starter};
 
 /// The processes that run a program, by PID, and how sure that is.
@@ -43,6 +44,8 @@ pub struct ProcessScan {
     keepers: Vec<(Identity, Identity)>,
     /// Where processes were started whose folder has been moved since.
     history: PastRecords,
+    /// Where systemd has started those whose folder cannot be read, by PID; `None`: it does not say.
+    told_folders: HashMap<i32, Option<PathBuf>>,
 }
 
 /// How a process's token is chosen among those that it carries.
@@ -109,6 +112,7 @@ impl ProcessScan {
             blind: HashSet::new(),
             keepers: Vec::new(),
             history: PastRecords::default(),
+            told_folders: HashMap::new(),
         }
     }
 
@@ -210,7 +214,14 @@ impl ProcessScan {
     pub fn matches(&mut self, matcher: &Matcher<'_>) -> Matches {
         let mut found = Matches::new();
         for (&pid, candidate) in &self.candidates {
-            match candidate.judge(matcher).or_else(|| self.history.judge(candidate, matcher)) {
+            let mut judged = candidate.judge(matcher).or_else(|| self.history.judge(candidate, matcher));
+            if judged.as_ref().is_some_and(|one| one.doubt == Some(Doubt::UnknownFolder))
+                && let Some(folder) = self.told_folders.entry(pid).or_insert_with(|| folder_by_unit(candidate))
+            {
+                let started_in = Some(folder.clone());
+                judged = candidate.judge_in(Some(folder), matcher).map(|one| Match { started_in, ..one });
+            }
+            match judged {
                 Some(one) => drop(found.insert(pid, one)),
                 None if candidate.is_blind() => drop(self.blind.insert(pid)),
                 None => {}
@@ -333,6 +344,11 @@ fn without_doubtful_starters(matches: &Matches) -> Matches {
     kept
 }
 
+fn folder_by_unit(candidate: &Candidate) -> Option<PathBuf> {
+    let handle = Handle::open(candidate.identity().pid)?;
+    origin::folder_by_unit(&handle.cgroup(), &candidate.details.argv)
+}
+
 /// The token that a process uses, as far as it shows that.
 fn used<'a>(candidate: &'a Candidate, choice: TokenChoice<'_>) -> Option<&'a Token> {
     secret::used(&candidate.carried, choice.own, choice.wanted)
@@ -347,7 +363,6 @@ fn started(process: Identity) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::matching::Doubt;
 
     #[test]
     fn only_a_doubtful_starter_of_a_certain_bot_is_left_out() {

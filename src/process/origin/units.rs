@@ -1,17 +1,21 @@
-//! systemd's services as systemd describes them: what each runs, and how often it was started again.
+//! systemd's services as systemd describes them: what each runs, where, and how often it was started again.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use super::forecast::{answer_of, properties};
 use super::manager::{Manager, Respawns, Scope};
+use super::system_service;
+use crate::process::argv::{self, ParsedArgv};
 
 /// How long all services may take to be listed.
 const PATIENCE: Duration = Duration::from_millis(500);
-const WANTED: &str = "Id,ExecStart,WorkingDirectory,ActiveState,SubState,NRestarts";
+/// How long one may take to be shown on which a start depends: while a machine boots, systemd has much to do.
+const LONG_PATIENCE: Duration = Duration::from_secs(3);
+const WANTED: &str = "Id,ExecStart,WorkingDirectory,RootDirectory,RootImage,ActiveState,SubState,NRestarts";
 
 /// A service that is loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub struct LoadedUnit {
     pub command: Vec<OsString>,
     /// Its working folder; `None`: the root folder.
     pub folder: Option<PathBuf>,
+    /// It has a root folder of its own: then equal paths are different files.
+    pub has_other_root: bool,
     pub state: UnitState,
     /// How often systemd has started it again by itself.
     pub restarts: u64,
@@ -41,10 +47,21 @@ pub enum UnitState {
 
 /// The services of this manager that are loaded; none where there is no systemd.
 pub fn units(scope: Scope) -> Vec<LoadedUnit> {
+    shown(scope, "*.service", PATIENCE)
+}
+
+fn shown(scope: Scope, which: &str, patience: Duration) -> Vec<LoadedUnit> {
     let mut command = Command::new("systemctl");
-    command.args(scope.flags()).args(["show", "-p", WANTED, "--", "*.service"]);
-    let text = answer_of(command, PATIENCE).unwrap_or_default();
+    command.args(scope.flags()).args(["show", "-p", WANTED, "--", which]);
+    let text = answer_of(command, patience).unwrap_or_default();
     text.split("\n\n").filter_map(|block| unit(&properties(block), scope)).collect()
+}
+
+/// The folder in which systemd started a process whose folder cannot be read: that of the system's service in whose group it
+/// is (`cgroup` is the text of its `/proc/PID/cgroup`), if the service starts that very command line. Root has written the
+/// unit, so this is as good as the folder itself. `None` where the unit starts it by way of a script, or is a user's own.
+pub fn folder_by_unit(cgroup: &str, argv: &[OsString]) -> Option<PathBuf> {
+    shown(Scope::System, &system_service(cgroup)?, LONG_PATIENCE).first()?.folder_of(argv)
 }
 
 fn unit(answer: &HashMap<String, String>, scope: Scope) -> Option<LoadedUnit> {
@@ -62,6 +79,7 @@ fn unit(answer: &HashMap<String, String>, scope: Scope) -> Option<LoadedUnit> {
         scope,
         command: part("argv[]=")?.split_ascii_whitespace().map(OsString::from).collect(),
         folder: get("WorkingDirectory").map(|folder| PathBuf::from(folder.trim_start_matches('!'))),
+        has_other_root: get("RootDirectory").or(get("RootImage")).is_some(),
         state,
         restarts: get("NRestarts").and_then(|count| count.parse().ok()).unwrap_or_default(),
         last_end: part("status=").filter(|status| *status != "0/0" && *status != "0").map(str::to_owned),
@@ -72,6 +90,21 @@ impl LoadedUnit {
     pub fn manager(&self) -> Manager {
         let (unit, scope, restarts) = (self.name.clone(), self.scope, Some(self.restarts));
         Manager::Systemd { unit, scope, respawns: Respawns::Yes, is_left_over: false, restarts }
+    }
+
+    /// The folder in which it starts that command line, itself or by way of wrappers.
+    fn folder_of(&self, argv: &[OsString]) -> Option<PathBuf> {
+        let mut folder = self.folder.clone().unwrap_or_else(|| "/".into());
+        let mut command = self.command.clone();
+        while command != argv {
+            let ParsedArgv::Wraps(wrapped) = argv::read(&command, None) else { return None };
+            let [inner] = wrapped.inner.as_slice() else { return None };
+            folder.push(inner.dir.as_deref().unwrap_or(Path::new("")));
+            command.clone_from(&inner.argv);
+        }
+        let folder = folder.canonicalize().unwrap_or(folder);
+        // `WorkingDirectory=~` is the home of whoever runs it.
+        (folder.is_absolute() && !self.has_other_root).then_some(folder)
     }
 }
 
@@ -93,6 +126,33 @@ mod tests {
         assert_eq!(bot.command.last(), Some(&OsString::from("main.py")));
         assert_eq!((bot.folder.as_deref(), bot.last_end.as_deref()), (Some("/srv/bot".as_ref()), Some("1")));
         assert_eq!(bot.manager().stop().as_deref(), Some("systemctl stop bot.service"));
+    }
+
+    #[test]
+    fn the_folder_in_which_a_unit_starts_a_command_line() {
+        let folder = |exec: &str, more: &str, argv: &str| {
+            let text = format!(
+                "Id=b.service\nExecStart={{ path=/b ; argv[]={exec} ; status=0/0 }}\nActiveState=active\n{more}\n"
+            );
+            let argv: Vec<OsString> = argv.split(' ').map(OsString::from).collect();
+            unit(&properties(&text), Scope::System).unwrap().folder_of(&argv)
+        };
+        let (bot, dir) = ("venv/bin/python main.py", "WorkingDirectory=/nowhere/bot");
+        let locked = format!("solobot acquire --wait forever -- {bot}");
+        for exec in [bot, &locked, "env A=b nice -n 5 venv/bin/python main.py"] {
+            assert_eq!(folder(exec, dir, bot), Some("/nowhere/bot".into()), "{exec}");
+        }
+        assert_eq!(folder("env -C sub venv/bin/python main.py", dir, bot), Some("/nowhere/bot/sub".into()));
+        assert_eq!(folder(bot, "", bot), Some("/".into()));
+        for exec in ["start.sh", "sh -c cd /srv/bot && venv/bin/python main.py", "venv/bin/python main.py --other", ""]
+        {
+            assert_eq!(folder(exec, dir, bot), None, "{exec}");
+        }
+        for more in
+            ["WorkingDirectory=~", &format!("{dir}\nRootDirectory=/srv/root"), &format!("{dir}\nRootImage=/a.img")]
+        {
+            assert_eq!(folder(bot, more, bot), None, "{more}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ fn unit(state: UnitState, restarts: u64) -> LoadedUnit {
         scope: Scope::System,
         command: vec!["/srv/bot".into()],
         folder: None,
+        has_other_root: false,
         state,
         restarts,
         last_end: Some("75".into()),
