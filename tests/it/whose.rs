@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
 use crate::harness::{Background, PUBLIC, Test, alive, alone, token, wait_until};
 use crate::odd_processes::{NOBODY, public, start_as};
+use crate::origin_roots::pretend_cgroup;
 use crate::scenes::{by_pid, script, with};
 
 /// Somebody else.
@@ -99,6 +100,45 @@ fn what_cannot_be_looked_at_is_neither_yes_nor_no() {
         // Root can look.
         let as_root = format!("check -c {PUBLIC}/work/solobot.toml main");
         test.solobot(&as_root).run().code(1).stdout_has(&[said[0]]);
+    });
+}
+
+/// Of another user's process the folder cannot be read. If root's unit started it, systemd says which one it is.
+#[test]
+fn the_unit_tells_in_which_folder_another_users_bot_runs() {
+    alone(|test| {
+        let bot = root_script(test);
+        let theirs = start_as(test, OTHER, &format!("env -C {PUBLIC}/work sh bot.sh"));
+        let pid = format!("PID {}", theirs.pid());
+        wait_until("it is the bot", || {
+            fs::read(format!("/proc/{}/cmdline", theirs.pid())).is_ok_and(|line| line == *b"sh\0bot.sh\0")
+        });
+        let says = |exec: &str, folder: &str| {
+            let text = format!("Id=$5\nExecStart={{ path=/bin/sh ; argv[]={exec} ; status=0/0 }}\n");
+            let more = format!("WorkingDirectory={folder}\nActiveState=active\n");
+            script(test, "systemctl", &format!("#!/bin/sh\n[ \"$4\" = -- ] || exit 1\ncat <<END\n{text}{more}END\n"));
+        };
+        let check = |code: i32, said: &str| {
+            let mut command = test.command_as(NOBODY, &format!("check {bot}"));
+            command.env("PATH", format!("{PUBLIC}/work:/usr/bin:/bin"));
+            let _ = test.start_command(command).finish().code(code).stdout_has(&[said]);
+        };
+        let here = format!("{PUBLIC}/work");
+        says("sh bot.sh", &here);
+        check(77, &pid);
+        pretend_cgroup(test, theirs.pid(), "/system.slice/quiz.service");
+        check(1, &pid);
+        says("sh bot.sh", "/srv/quiz");
+        check(0, "safe to start");
+        for (exec, folder) in [("start.sh", "/srv/quiz"), ("sh bot.sh --other", "/srv/quiz"), ("sh bot.sh", "~")] {
+            says(exec, folder);
+            check(77, &pid);
+        }
+        // What a user's own manager says about it is for that user to choose.
+        says("sh bot.sh", "/srv/quiz");
+        let theirs = start_as(test, OTHER, &format!("env -C {PUBLIC}/work sh bot.sh"));
+        pretend_cgroup(test, theirs.pid(), "/user.slice/user-12345.slice/user@12345.service/app.slice/quiz.service");
+        check(77, &format!("PID {}", theirs.pid()));
     });
 }
 
