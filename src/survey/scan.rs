@@ -345,8 +345,9 @@ fn without_doubtful_starters(matches: &Matches) -> Matches {
 }
 
 fn folder_by_unit(candidate: &Candidate) -> Option<PathBuf> {
-    let handle = Handle::open(candidate.identity().pid)?;
-    origin::folder_by_unit(&handle.cgroup(), &candidate.details.argv)
+    let process = candidate.identity();
+    let cgroup = Handle::open(process.pid)?.cgroup();
+    origin::folder_by_unit(&cgroup, &candidate.details.argv, process.earliest_start()?)
 }
 
 /// The token that a process uses, as far as it shows that.

@@ -4,18 +4,24 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::forecast::{answer_of, properties};
 use super::manager::{Manager, Respawns, Scope};
 use super::system_service;
+use crate::platform::filesystem::FileStatus;
 use crate::process::argv::{self, ParsedArgv};
 
 /// How long all services may take to be listed.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How long one may take to be shown on which a start depends: while a machine boots, systemd has much to do.
 const LONG_PATIENCE: Duration = Duration::from_secs(3);
-const WANTED: &str = "Id,ExecStart,WorkingDirectory,RootDirectory,RootImage,ActiveState,SubState,NRestarts";
+const WANTED: &str = "Id,ExecStart,WorkingDirectory,ActiveState,SubState,NRestarts,FragmentPath,DropInPaths,\
+    RootDirectory,RootImage,BindPaths,BindReadOnlyPaths,MountImages";
+/// Each of these shows a service other files than ours under some path.
+const OWN_MOUNTS: [&str; 5] = ["RootDirectory", "RootImage", "BindPaths", "BindReadOnlyPaths", "MountImages"];
+/// How far apart the clocks of processes and files may be.
+const ROUNDING: Duration = Duration::from_secs(2);
 
 /// A service that is loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +33,10 @@ pub struct LoadedUnit {
     pub command: Vec<OsString>,
     /// Its working folder; `None`: the root folder.
     pub folder: Option<PathBuf>,
-    /// It has a root folder of its own: then equal paths are different files.
-    pub has_other_root: bool,
+    /// It has a root folder or mounts of its own: then equal paths may be different files.
+    pub has_own_mounts: bool,
+    /// The files that say all this.
+    pub files: Vec<PathBuf>,
     pub state: UnitState,
     /// How often systemd has started it again by itself.
     pub restarts: u64,
@@ -59,9 +67,11 @@ fn shown(scope: Scope, which: &str, patience: Duration) -> Vec<LoadedUnit> {
 
 /// The folder in which systemd started a process whose folder cannot be read: that of the system's service in whose group it
 /// is (`cgroup` is the text of its `/proc/PID/cgroup`), if the service starts that very command line. Root has written the
-/// unit, so this is as good as the folder itself. `None` where the unit starts it by way of a script, or is a user's own.
-pub fn folder_by_unit(cgroup: &str, argv: &[OsString]) -> Option<PathBuf> {
-    shown(Scope::System, &system_service(cgroup)?, LONG_PATIENCE).first()?.folder_of(argv)
+/// unit, so this is as good as the folder itself. `None` where the unit starts it by way of a script, has been changed since the
+/// process started, or is a user's own.
+pub fn folder_by_unit(cgroup: &str, argv: &[OsString], started: SystemTime) -> Option<PathBuf> {
+    let units = shown(Scope::System, &system_service(cgroup)?, LONG_PATIENCE);
+    units.first().filter(|unit| !unit.has_changed_since(started))?.folder_of(argv)
 }
 
 fn unit(answer: &HashMap<String, String>, scope: Scope) -> Option<LoadedUnit> {
@@ -79,7 +89,13 @@ fn unit(answer: &HashMap<String, String>, scope: Scope) -> Option<LoadedUnit> {
         scope,
         command: part("argv[]=")?.split_ascii_whitespace().map(OsString::from).collect(),
         folder: get("WorkingDirectory").map(|folder| PathBuf::from(folder.trim_start_matches('!'))),
-        has_other_root: get("RootDirectory").or(get("RootImage")).is_some(),
+        has_own_mounts: OWN_MOUNTS.iter().any(|key| get(key).is_some()),
+        files: ["FragmentPath", "DropInPaths"]
+            .into_iter()
+            .filter_map(get)
+            .flat_map(str::split_whitespace)
+            .map(PathBuf::from)
+            .collect(),
         state,
         restarts: get("NRestarts").and_then(|count| count.parse().ok()).unwrap_or_default(),
         last_end: part("status=").filter(|status| *status != "0/0" && *status != "0").map(str::to_owned),
@@ -90,6 +106,12 @@ impl LoadedUnit {
     pub fn manager(&self) -> Manager {
         let (unit, scope, restarts) = (self.name.clone(), self.scope, Some(self.restarts));
         Manager::Systemd { unit, scope, respawns: Respawns::Yes, is_left_over: false, restarts }
+    }
+
+    /// Whether what it says may be newer than what it started then.
+    fn has_changed_since(&self, started: SystemTime) -> bool {
+        let changed = |file: &PathBuf| FileStatus::of(file).ok()?.changed();
+        self.files.iter().any(|file| changed(file).is_none_or(|changed| changed > started + ROUNDING))
     }
 
     /// The folder in which it starts that command line, itself or by way of wrappers.
@@ -104,7 +126,7 @@ impl LoadedUnit {
         }
         let folder = folder.canonicalize().unwrap_or(folder);
         // `WorkingDirectory=~` is the home of whoever runs it.
-        (folder.is_absolute() && !self.has_other_root).then_some(folder)
+        (folder.is_absolute() && !self.has_own_mounts).then_some(folder)
     }
 }
 
@@ -153,6 +175,24 @@ mod tests {
         {
             assert_eq!(folder(bot, more, bot), None, "{more}");
         }
+    }
+
+    #[test]
+    fn a_unit_whose_file_is_newer_than_its_process_tells_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("b.service");
+        std::fs::write(&file, "").unwrap();
+        let text = |files: &str| format!("Id=b.service\nExecStart={{ argv[]=/b ; }}\nActiveState=active\n{files}\n");
+        let has_changed = |files: &str, ago: u64| {
+            let started = SystemTime::now() - Duration::from_secs(ago);
+            unit(&properties(&text(files)), Scope::System).unwrap().has_changed_since(started)
+        };
+        let fragment = format!("FragmentPath={}", file.display());
+        assert!(!has_changed(&fragment, 0));
+        assert!(has_changed(&fragment, 60));
+        assert!(has_changed(&format!("DropInPaths=/usr {}", file.display()), 60));
+        assert!(has_changed("FragmentPath=/nowhere/b.service", 0));
+        assert!(!has_changed("", 60));
     }
 
     #[test]
