@@ -29,7 +29,7 @@ pub use self::launchd::LaunchdJob;
 pub use self::manager::{LaunchDomain, Manager, Respawns, Scope, Script, ServiceFolder, SupervisorProcess};
 pub use self::place::{Container, Engine, Place};
 pub use self::starter::Starter;
-pub use self::units::{LoadedUnit, UnitState, folder_by_unit, units};
+pub use self::units::{LoadedUnit, UnitState, services, units};
 pub use self::verdict::{LostBy, Origin};
 
 /// The origin of an instance, without asking any manager whether it would respawn it ([`ManagerAnswers::forecast`] does).
@@ -58,7 +58,7 @@ pub fn is_put_by_root(cgroup: &str) -> bool {
 }
 
 /// The system's service that started a process, by the text of its `/proc/PID/cgroup`.
-fn system_service(cgroup: &str) -> Option<String> {
+pub fn system_service(cgroup: &str) -> Option<String> {
     let unit = cgroup::unit(cgroup).filter(|unit| unit.user.is_none() && !cgroup::is_carrier(&unit.name));
     Some(unit?.name)
 }

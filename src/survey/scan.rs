@@ -214,20 +214,38 @@ impl ProcessScan {
     pub fn matches(&mut self, matcher: &Matcher<'_>) -> Matches {
         let mut found = Matches::new();
         for (&pid, candidate) in &self.candidates {
-            let mut judged = candidate.judge(matcher).or_else(|| self.history.judge(candidate, matcher));
-            if judged.as_ref().is_some_and(|one| one.doubt == Some(Doubt::UnknownFolder))
-                && let Some(folder) = self.told_folders.entry(pid).or_insert_with(|| folder_by_unit(candidate))
-            {
-                let started_in = Some(folder.clone());
-                judged = candidate.judge_in(Some(folder), matcher).map(|one| Match { started_in, ..one });
-            }
-            match judged {
+            match candidate.judge(matcher).or_else(|| self.history.judge(candidate, matcher)) {
                 Some(one) => drop(found.insert(pid, one)),
                 None if candidate.is_blind() => drop(self.blind.insert(pid)),
                 None => {}
             }
         }
+        let unknown = found.iter().filter(|(_, one)| one.doubt == Some(Doubt::UnknownFolder));
+        let unknown: Vec<i32> = unknown.map(|(&pid, _)| pid).collect();
+        self.ask_for_folders(&unknown);
+        for pid in unknown {
+            if let Some(folder) = &self.told_folders[&pid] {
+                let judged = self.candidates[&pid].judge_in(Some(folder), matcher);
+                found.remove(&pid);
+                found.extend(judged.map(|one| (pid, Match { started_in: Some(folder.clone()), ..one })));
+            }
+        }
         found
+    }
+
+    /// Asks systemd, with one question for all, where it started those whose folder cannot be read. It is asked once.
+    fn ask_for_folders(&mut self, pids: &[i32]) {
+        let asked = pids.iter().filter(|pid| !self.told_folders.contains_key(pid));
+        let asked: Vec<&Candidate> = asked.map(|pid| &self.candidates[pid]).collect();
+        let service = |one: &&Candidate| origin::system_service(&Handle::open(one.identity().pid)?.cgroup());
+        let services: Vec<Option<String>> = asked.iter().map(service).collect();
+        let units = origin::services(&services.iter().flatten().cloned().collect::<Vec<_>>());
+        for (one, service) in asked.into_iter().zip(services) {
+            let unit = units.iter().find(|unit| Some(&unit.name) == service.as_ref());
+            let started = one.identity().earliest_start();
+            let folder = unit.zip(started).and_then(|(unit, at)| unit.folder_of_process(&one.details.argv, at));
+            self.told_folders.insert(one.identity().pid, folder);
+        }
     }
 
     /// Folds matches into instances, oldest first.
@@ -342,12 +360,6 @@ fn without_doubtful_starters(matches: &Matches) -> Matches {
         }
     }
     kept
-}
-
-fn folder_by_unit(candidate: &Candidate) -> Option<PathBuf> {
-    let process = candidate.identity();
-    let cgroup = Handle::open(process.pid)?.cgroup();
-    origin::folder_by_unit(&cgroup, &candidate.details.argv, process.earliest_start()?)
 }
 
 /// The token that a process uses, as far as it shows that.

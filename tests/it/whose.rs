@@ -108,16 +108,22 @@ fn what_cannot_be_looked_at_is_neither_yes_nor_no() {
 fn the_unit_tells_in_which_folder_another_users_bot_runs() {
     alone(|test| {
         let bot = root_script(test);
-        let theirs = start_as(test, OTHER, &format!("env -C {PUBLIC}/work sh bot.sh"));
-        let pid = format!("PID {}", theirs.pid());
-        wait_until("it is the bot", || {
-            fs::read(format!("/proc/{}/cmdline", theirs.pid())).is_ok_and(|line| line == *b"sh\0bot.sh\0")
-        });
-        let says = |exec: &str, folder: &str| {
-            let text = format!("Id=$5\nExecStart={{ path=/bin/sh ; argv[]={exec} ; status=0/0 }}\n");
-            let more = format!("WorkingDirectory={folder}\nActiveState=active\n");
-            script(test, "systemctl", &format!("#!/bin/sh\n[ \"$4\" = -- ] || exit 1\ncat <<END\n{text}{more}END\n"));
+        let start = || {
+            let bot = start_as(test, OTHER, &format!("env -C {PUBLIC}/work sh bot.sh"));
+            let command_line = format!("/proc/{}/cmdline", bot.pid());
+            wait_until("it is the bot", || fs::read(&command_line).is_ok_and(|line| line == *b"sh\0bot.sh\0"));
+            bot
         };
+        let theirs = start();
+        let pid = format!("PID {}", theirs.pid());
+        let says = |exec: &str, folder: &str| {
+            let exec = format!("ExecStart={{ path=/bin/sh ; argv[]={exec} ; status=0/0 }}");
+            let text = format!("Id=%s\\n{exec}\\nWorkingDirectory={folder}\\nActiveState=active\\n\\n");
+            let answer = format!("echo >>{PUBLIC}/work/asked; shift 4; printf '{text}' \"$@\"");
+            script(test, "systemctl", &format!("#!/bin/sh\n[ \"$4\" = -- ] || exit 1\n{answer}\n"));
+        };
+        test.write("asked", "");
+        fs::set_permissions(test.path("asked"), Permissions::from_mode(0o666)).unwrap();
         let check = |code: i32, said: &str| {
             let mut command = test.command_as(NOBODY, &format!("check {bot}"));
             command.env("PATH", format!("{PUBLIC}/work:/usr/bin:/bin"));
@@ -130,13 +136,20 @@ fn the_unit_tells_in_which_folder_another_users_bot_runs() {
         check(1, &pid);
         says("sh bot.sh", "/srv/quiz");
         check(0, "safe to start");
+        // However many there are, systemd is asked once.
+        let second = start();
+        pretend_cgroup(test, second.pid(), "/system.slice/system-b.slice/b@weather.service");
+        test.write("asked", "");
+        check(0, "safe to start");
+        assert_eq!(test.read("asked").lines().count(), 1);
+        drop(second);
         for (exec, folder) in [("start.sh", "/srv/quiz"), ("sh bot.sh --other", "/srv/quiz"), ("sh bot.sh", "~")] {
             says(exec, folder);
             check(77, &pid);
         }
         // What a user's own manager says about it is for that user to choose.
         says("sh bot.sh", "/srv/quiz");
-        let theirs = start_as(test, OTHER, &format!("env -C {PUBLIC}/work sh bot.sh"));
+        let theirs = start();
         pretend_cgroup(test, theirs.pid(), "/user.slice/user-12345.slice/user@12345.service/app.slice/quiz.service");
         check(77, &format!("PID {}", theirs.pid()));
     });

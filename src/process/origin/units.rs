@@ -8,13 +8,12 @@ use std::time::{Duration, SystemTime};
 
 use super::forecast::{answer_of, properties};
 use super::manager::{Manager, Respawns, Scope};
-use super::system_service;
 use crate::platform::filesystem::FileStatus;
 use crate::process::argv::{self, ParsedArgv};
 
 /// How long all services may take to be listed.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// How long one may take to be shown on which a start depends: while a machine boots, systemd has much to do.
+/// How long those may take on which a start depends: while a machine boots, systemd has much to do.
 const LONG_PATIENCE: Duration = Duration::from_secs(3);
 const WANTED: &str = "Id,ExecStart,WorkingDirectory,ActiveState,SubState,NRestarts,FragmentPath,DropInPaths,\
     RootDirectory,RootImage,BindPaths,BindReadOnlyPaths,MountImages";
@@ -55,23 +54,19 @@ pub enum UnitState {
 
 /// The services of this manager that are loaded; none where there is no systemd.
 pub fn units(scope: Scope) -> Vec<LoadedUnit> {
-    shown(scope, "*.service", PATIENCE)
+    shown(scope, &["*.service".to_owned()], PATIENCE)
 }
 
-fn shown(scope: Scope, which: &str, patience: Duration) -> Vec<LoadedUnit> {
+/// These of the system's services, which must have been started.
+pub fn services(names: &[String]) -> Vec<LoadedUnit> {
+    if names.is_empty() { Vec::new() } else { shown(Scope::System, names, LONG_PATIENCE) }
+}
+
+fn shown(scope: Scope, which: &[String], patience: Duration) -> Vec<LoadedUnit> {
     let mut command = Command::new("systemctl");
-    command.args(scope.flags()).args(["show", "-p", WANTED, "--", which]);
+    command.args(scope.flags()).args(["show", "-p", WANTED, "--"]).args(which);
     let text = answer_of(command, patience).unwrap_or_default();
     text.split("\n\n").filter_map(|block| unit(&properties(block), scope)).collect()
-}
-
-/// The folder in which systemd started a process whose folder cannot be read: that of the system's service in whose group it
-/// is (`cgroup` is the text of its `/proc/PID/cgroup`), if the service starts that very command line. Root has written the
-/// unit, so this is as good as the folder itself. `None` where the unit starts it by way of a script, has been changed since the
-/// process started, or is a user's own.
-pub fn folder_by_unit(cgroup: &str, argv: &[OsString], started: SystemTime) -> Option<PathBuf> {
-    let units = shown(Scope::System, &system_service(cgroup)?, LONG_PATIENCE);
-    units.first().filter(|unit| !unit.has_changed_since(started))?.folder_of(argv)
 }
 
 fn unit(answer: &HashMap<String, String>, scope: Scope) -> Option<LoadedUnit> {
@@ -106,6 +101,13 @@ impl LoadedUnit {
     pub fn manager(&self) -> Manager {
         let (unit, scope, restarts) = (self.name.clone(), self.scope, Some(self.restarts));
         Manager::Systemd { unit, scope, respawns: Respawns::Yes, is_left_over: false, restarts }
+    }
+
+    /// The folder in which systemd started one of its processes, of which only this command line and the start are known.
+    /// Root has written the unit, so what it says is as good as the folder itself, if the unit starts that very command line.
+    /// `None` where it starts it by way of a script, or has been changed since.
+    pub fn folder_of_process(&self, argv: &[OsString], started: SystemTime) -> Option<PathBuf> {
+        self.folder_of(argv).filter(|_| !self.has_changed_since(started))
     }
 
     /// Whether what it says may be newer than what it started then.
