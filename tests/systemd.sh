@@ -87,8 +87,8 @@ quick_doctor() {
     local start
     systemctl restart tgbot.service
     wait_until runs tgbot.service
-    start=$EPOCHSECONDS
-    solobot doctor -m /srv/bot/main.py && ((EPOCHSECONDS - start <= 2))
+    start=${EPOCHREALTIME/[.,]/}
+    solobot doctor -m /srv/bot/main.py && ((${EPOCHREALTIME/[.,]/} - start <= 2000000))
 }
 restarts() { (($(systemctl show -p NRestarts --value "$1") >= $2)); }
 
@@ -197,6 +197,8 @@ may_start() {
     ((code == $1)) || { printf '  exit code %s, expected %s\n' "$code" "$1"; return 1; }
 }
 
+executes() { [[ $(readlink "/proc/$(main_pid "$1")/exe") == *"$2"* ]]; }
+
 # Another user's bot, in a folder that only root can read from its process: the unit tells which one it is.
 other_users() {
     local name hidden
@@ -205,9 +207,11 @@ other_users() {
         unit "$name-folder.service" User=quiz "WorkingDirectory=/srv/$name" 'ExecStart=/usr/bin/nice /usr/bin/python3 pause.py'
     done
     systemctl start quiz-folder.service
-    check "another user's bot in its own folder is another bot" wait_until may_start 0
+    wait_until executes quiz-folder.service python3
+    check "another user's bot in its own folder is another bot" may_start 0
     systemctl start weather-folder.service
-    check "in this folder it is this bot" wait_until may_start 1
+    wait_until executes weather-folder.service python3
+    check "in this folder it is this bot" may_start 1
     systemctl stop weather-folder.service
     check "which is over with it" may_start 0
     systemctl stop quiz-folder.service

@@ -37,6 +37,8 @@ pub struct Candidate {
     pub is_hidden: bool,
     /// What its environment says that its working folder was when it was started.
     pub pwd: Option<PathBuf>,
+    /// Where systemd says that it was started, if its working folder cannot be read.
+    pub told_folder: Option<PathBuf>,
     /// The folders of its `PYTHONPATH`.
     python_path: Vec<PathBuf>,
     /// Whether its root folder is another one than ours: then equal paths are different files.
@@ -58,6 +60,7 @@ impl Candidate {
             carried: Vec::new(),
             is_hidden: false,
             pwd: None,
+            told_folder: None,
             python_path: Vec::new(),
             other_root: false,
             stdin: None,
@@ -101,16 +104,19 @@ impl Candidate {
 
     /// Whether it runs the program.
     pub fn judge(&self, matcher: &Matcher<'_>) -> Option<Match> {
-        self.judge_in(self.cwd.as_deref(), matcher)
+        let Some(folder) = &self.told_folder else { return self.judge_in(self.cwd.as_deref(), matcher) };
+        let found = self.judge_in(Some(folder), matcher)?;
+        Some(Match { started_in: Some(folder.clone()), ..found })
     }
 
-    /// The same if it had been started in that folder, and only there. Of one whose folder cannot be read, its files cannot
-    /// be looked at either: they are those of our own root folder.
+    /// The same if it had been started in that folder, and only there.
     pub fn judge_in(&self, cwd: Option<&Path>, matcher: &Matcher<'_>) -> Option<Match> {
         let ParsedArgv::Runs(invocation) = &self.reading else { return None };
-        let is_told = cwd.is_some() && self.cwd.is_none();
-        let identify =
-            |path: &Path| if is_told { FileId::of(path) } else { Handle::open(self.identity().pid)?.id_inside(path) };
+        // What systemd tells a folder of has our own root folder.
+        let identify = |path: &Path| match self.told_folder {
+            Some(_) => FileId::of(path),
+            None => Handle::open(self.identity().pid)?.id_inside(path),
+        };
         let resolve = |path: &Path| path.canonicalize().ok().filter(|_| !self.other_root);
         let found = matcher.judge(&ProcessFacts {
             invocation,

@@ -178,7 +178,7 @@ pub struct Match {
     pub confidence: Confidence,
     /// Why this is not certain.
     pub doubt: Option<Doubt>,
-    /// The folder that it was started in, where that has been moved since.
+    /// The folder that it was started in, where that has been moved since or cannot be read.
     pub started_in: Option<PathBuf>,
 }
 

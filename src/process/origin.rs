@@ -11,6 +11,7 @@ mod judge;
 mod launchd;
 mod manager;
 mod place;
+mod start_folder;
 mod starter;
 mod units;
 mod verdict;
@@ -28,8 +29,9 @@ pub use self::judge::judge;
 pub use self::launchd::LaunchdJob;
 pub use self::manager::{LaunchDomain, Manager, Respawns, Scope, Script, ServiceFolder, SupervisorProcess};
 pub use self::place::{Container, Engine, Place};
+pub use self::start_folder::StartFolders;
 pub use self::starter::Starter;
-pub use self::units::{LoadedUnit, UnitState, services, units};
+pub use self::units::{LoadedUnit, UnitState, units};
 pub use self::verdict::{LostBy, Origin};
 
 /// The origin of an instance, without asking any manager whether it would respawn it ([`ManagerAnswers::forecast`] does).
@@ -57,8 +59,8 @@ pub fn is_put_by_root(cgroup: &str) -> bool {
     cgroup::container(cgroup).is_some_and(|group| group.user.is_none()) || system_service(cgroup).is_some()
 }
 
-/// The system's service that started a process, by the text of its `/proc/PID/cgroup`.
-pub fn system_service(cgroup: &str) -> Option<String> {
+/// The system's service in whose group a process is, by the text of its `/proc/PID/cgroup`.
+fn system_service(cgroup: &str) -> Option<String> {
     let unit = cgroup::unit(cgroup).filter(|unit| unit.user.is_none() && !cgroup::is_carrier(&unit.name));
     Some(unit?.name)
 }

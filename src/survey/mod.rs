@@ -98,6 +98,8 @@ pub struct Surveyor<'a> {
     settings: &'a Settings,
     /// What managers have said about the instances that they keep.
     answers: origin::ManagerAnswers,
+    /// Where systemd has started processes whose folders cannot be read.
+    folders: origin::StartFolders,
     /// The lock that this process holds.
     ours: Option<PathBuf>,
 }
@@ -105,7 +107,12 @@ pub struct Surveyor<'a> {
 impl<'a> Surveyor<'a> {
     /// With these settings.
     pub fn new(settings: &'a Settings) -> Self {
-        Self { settings, answers: origin::ManagerAnswers::default(), ours: None }
+        Self {
+            settings,
+            answers: origin::ManagerAnswers::default(),
+            folders: origin::StartFolders::default(),
+            ours: None,
+        }
     }
 
     /// From now on this process holds the lock at this path; nobody is asked who does.
@@ -159,6 +166,7 @@ impl<'a> Surveyor<'a> {
                 scan.retitle(process, &argv);
             }
         }
+        scan.ask_for_folders(&matchers, &mut self.folders);
         let servers: Vec<Servers> = bots.iter().map(servers::known_of_bot).collect();
         let mut all: Vec<FoundInstances> = Vec::new();
         for (asked, servers) in asked.iter().zip(&servers) {

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 
 use jiff::Timestamp;
 
@@ -23,7 +23,7 @@ use crate::process::candidate::Candidate;
 use crate::process::details::Details;
 use crate::process::instance::{self, EnvFileToken, Instance, Node, Role};
 use crate::process::matching::{Confidence, Doubt, Match, Matcher};
-use crate::process::origin::{self, Starter};
+use crate::process::origin::{self, StartFolders, Starter};
 
 /// The processes that run a program, by PID, and how sure that is.
 pub type Matches = HashMap<i32, Match>;
@@ -44,8 +44,6 @@ pub struct ProcessScan {
     keepers: Vec<(Identity, Identity)>,
     /// Where processes were started whose folder has been moved since.
     history: PastRecords,
-    /// Where systemd has started those whose folder cannot be read, by PID; `None`: it does not say.
-    told_folders: HashMap<i32, Option<PathBuf>>,
 }
 
 /// How a process's token is chosen among those that it carries.
@@ -112,7 +110,6 @@ impl ProcessScan {
             blind: HashSet::new(),
             keepers: Vec::new(),
             history: PastRecords::default(),
-            told_folders: HashMap::new(),
         }
     }
 
@@ -220,31 +217,19 @@ impl ProcessScan {
                 None => {}
             }
         }
-        let unknown = found.iter().filter(|(_, one)| one.doubt == Some(Doubt::UnknownFolder));
-        let unknown: Vec<i32> = unknown.map(|(&pid, _)| pid).collect();
-        self.ask_for_folders(&unknown);
-        for pid in unknown {
-            if let Some(folder) = &self.told_folders[&pid] {
-                let judged = self.candidates[&pid].judge_in(Some(folder), matcher);
-                found.remove(&pid);
-                found.extend(judged.map(|one| (pid, Match { started_in: Some(folder.clone()), ..one })));
-            }
-        }
         found
     }
 
-    /// Asks systemd, with one question for all, where it started those whose folder cannot be read. It is asked once.
-    fn ask_for_folders(&mut self, pids: &[i32]) {
-        let asked = pids.iter().filter(|pid| !self.told_folders.contains_key(pid));
-        let asked: Vec<&Candidate> = asked.map(|pid| &self.candidates[pid]).collect();
-        let service = |one: &&Candidate| origin::system_service(&Handle::open(one.identity().pid)?.cgroup());
-        let services: Vec<Option<String>> = asked.iter().map(service).collect();
-        let units = origin::services(&services.iter().flatten().cloned().collect::<Vec<_>>());
-        for (one, service) in asked.into_iter().zip(services) {
-            let unit = units.iter().find(|unit| Some(&unit.name) == service.as_ref());
-            let started = one.identity().earliest_start();
-            let folder = unit.zip(started).and_then(|(unit, at)| unit.folder_of_process(&one.details.argv, at));
-            self.told_folders.insert(one.identity().pid, folder);
+    /// Asks systemd for the folders of those that may run one of these programs, and whose own cannot be read.
+    pub fn ask_for_folders(&mut self, matchers: &[&Matcher<'_>], folders: &mut StartFolders) {
+        let is_unknown = |found: &Match| found.doubt == Some(Doubt::UnknownFolder);
+        let may_run =
+            |one: &Candidate| matchers.iter().any(|matcher| one.judge(matcher).as_ref().is_some_and(is_unknown));
+        let mut unknown: Vec<&mut Candidate> =
+            self.candidates.values_mut().filter(|one| one.cwd.is_none() && may_run(one)).collect();
+        folders.ask(unknown.iter().map(|one| &one.details));
+        for one in &mut unknown {
+            one.told_folder = folders.of(one.identity()).map(Path::to_path_buf);
         }
     }
 

@@ -108,50 +108,70 @@ fn what_cannot_be_looked_at_is_neither_yes_nor_no() {
 fn the_unit_tells_in_which_folder_another_users_bot_runs() {
     alone(|test| {
         let bot = root_script(test);
+        fs::create_dir(test.path("quiz")).unwrap();
+        fs::copy(test.path("bot.sh"), test.path("quiz/bot.sh")).unwrap();
         let start = || {
             let bot = start_as(test, OTHER, &format!("env -C {PUBLIC}/work sh bot.sh"));
             let command_line = format!("/proc/{}/cmdline", bot.pid());
             wait_until("it is the bot", || fs::read(&command_line).is_ok_and(|line| line == *b"sh\0bot.sh\0"));
             bot
         };
-        let theirs = start();
-        let pid = format!("PID {}", theirs.pid());
-        let says = |exec: &str, folder: &str| {
-            let exec = format!("ExecStart={{ path=/bin/sh ; argv[]={exec} ; status=0/0 }}");
-            let text = format!("Id=%s\\n{exec}\\nWorkingDirectory={folder}\\nActiveState=active\\n\\n");
-            let answer = format!("echo >>{PUBLIC}/work/asked; shift 4; printf '{text}' \"$@\"");
-            script(test, "systemctl", &format!("#!/bin/sh\n[ \"$4\" = -- ] || exit 1\n{answer}\n"));
+        let is_in = |bot: &Background, service: &str| {
+            pretend_cgroup(test, bot.pid(), &format!("/system.slice/system-b.slice/{service}"));
         };
+        let answer = format!("echo >>{PUBLIC}/work/asked; shift 4; cd {PUBLIC}/work; cat \"$@\"");
+        script(test, "systemctl", &format!("#!/bin/sh\n[ \"$4\" = -- ] || exit 1\n{answer}\n"));
         test.write("asked", "");
         fs::set_permissions(test.path("asked"), Permissions::from_mode(0o666)).unwrap();
+        let says = |service: &str, main: i32, exec: &str, folder: &str| {
+            let start = format!("ExecStart={{ path=/bin/sh ; argv[]={exec} ; status=0/0 }}");
+            let file = format!("FragmentPath={PUBLIC}/work/bot.sh");
+            test.write(
+                service,
+                format!("Id={service}\nMainPID={main}\n{start}\n{file}\nWorkingDirectory={folder}\n\n"),
+            );
+        };
         let check = |code: i32, said: &str| {
             let mut command = test.command_as(NOBODY, &format!("check {bot}"));
             command.env("PATH", format!("{PUBLIC}/work:/usr/bin:/bin"));
             let _ = test.start_command(command).finish().code(code).stdout_has(&[said]);
         };
-        let here = format!("{PUBLIC}/work");
-        says("sh bot.sh", &here);
+        let (here, there) = (format!("{PUBLIC}/work"), format!("{PUBLIC}/work/quiz"));
+        let theirs = start();
+        let (main, pid) = (theirs.pid(), format!("PID {}", theirs.pid()));
+        says("b@quiz.service", main, "sh bot.sh", &there);
         check(77, &pid);
-        pretend_cgroup(test, theirs.pid(), "/system.slice/quiz.service");
-        check(1, &pid);
-        says("sh bot.sh", "/srv/quiz");
+        is_in(&theirs, "b@quiz.service");
         check(0, "safe to start");
-        // However many there are, systemd is asked once.
+        says("b@quiz.service", main, "sh bot.sh", &here);
+        check(1, &pid);
+        // By way of a script; another command; not its main process; where its program is not.
+        for (main, exec, folder) in [
+            (main, "start.sh", &there),
+            (main, "sh bot.sh -v", &there),
+            (1, "sh bot.sh", &there),
+            (main, "sh bot.sh", &"/".into()),
+        ] {
+            says("b@quiz.service", main, exec, folder);
+            check(77, &pid);
+        }
+        // Of several, each by its own unit; systemd is asked once.
         let second = start();
-        pretend_cgroup(test, second.pid(), "/system.slice/system-b.slice/b@weather.service");
+        is_in(&second, "b@weather.service");
+        says("b@quiz.service", main, "sh bot.sh", &there);
+        says("b@weather.service", second.pid(), "sh bot.sh", &there);
         test.write("asked", "");
         check(0, "safe to start");
         assert_eq!(test.read("asked").lines().count(), 1);
+        says("b@weather.service", second.pid(), "sh bot.sh", &here);
+        check(1, &format!("PID {}", second.pid()));
         drop(second);
-        for (exec, folder) in [("start.sh", "/srv/quiz"), ("sh bot.sh --other", "/srv/quiz"), ("sh bot.sh", "~")] {
-            says(exec, folder);
-            check(77, &pid);
-        }
+        check(0, "safe to start");
         // What a user's own manager says about it is for that user to choose.
-        says("sh bot.sh", "/srv/quiz");
-        let theirs = start();
-        pretend_cgroup(test, theirs.pid(), "/user.slice/user-12345.slice/user@12345.service/app.slice/quiz.service");
-        check(77, &format!("PID {}", theirs.pid()));
+        let own = start();
+        pretend_cgroup(test, own.pid(), "/user.slice/user-12345.slice/user@12345.service/app.slice/b@own.service");
+        says("b@own.service", own.pid(), "sh bot.sh", &there);
+        check(77, &format!("PID {}", own.pid()));
     });
 }
 

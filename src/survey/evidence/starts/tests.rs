@@ -14,8 +14,6 @@ fn unit(state: UnitState, restarts: u64) -> LoadedUnit {
         scope: Scope::System,
         command: vec!["/srv/bot".into()],
         folder: None,
-        has_own_mounts: false,
-        files: Vec::new(),
         state,
         restarts,
         last_end: Some("75".into()),
