@@ -209,6 +209,7 @@ other_users() {
     systemctl start quiz-folder.service
     wait_until executes quiz-folder.service python3
     check "another user's bot in its own folder is another bot" may_start 0
+    check 'which still runs' executes quiz-folder.service python3
     systemctl start weather-folder.service
     wait_until executes weather-folder.service python3
     check "in this folder it is this bot" may_start 1

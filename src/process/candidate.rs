@@ -104,15 +104,14 @@ impl Candidate {
 
     /// Whether it runs the program.
     pub fn judge(&self, matcher: &Matcher<'_>) -> Option<Match> {
-        let Some(folder) = &self.told_folder else { return self.judge_in(self.cwd.as_deref(), matcher) };
-        let found = self.judge_in(Some(folder), matcher)?;
-        Some(Match { started_in: Some(folder.clone()), ..found })
+        let found = self.judge_in(self.told_folder.as_deref().or(self.cwd.as_deref()), matcher)?;
+        Some(Match { started_in: self.told_folder.clone(), ..found })
     }
 
     /// The same if it had been started in that folder, and only there.
     pub fn judge_in(&self, cwd: Option<&Path>, matcher: &Matcher<'_>) -> Option<Match> {
         let ParsedArgv::Runs(invocation) = &self.reading else { return None };
-        // What systemd tells a folder of has our own root folder.
+        // systemd tells the folder only of what has our root folder, and the process's own cannot be looked at.
         let identify = |path: &Path| match self.told_folder {
             Some(_) => FileId::of(path),
             None => Handle::open(self.identity().pid)?.id_inside(path),

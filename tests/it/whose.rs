@@ -4,6 +4,7 @@
 use std::fs::{self, Permissions};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::harness::{Background, PUBLIC, Test, alive, alone, token, wait_until};
 use crate::odd_processes::{NOBODY, public, start_as};
@@ -110,6 +111,7 @@ fn the_unit_tells_in_which_folder_another_users_bot_runs() {
         let bot = root_script(test);
         fs::create_dir(test.path("quiz")).unwrap();
         fs::copy(test.path("bot.sh"), test.path("quiz/bot.sh")).unwrap();
+        symlink("quiz", test.path("old-link")).unwrap();
         let start = || {
             let bot = start_as(test, OTHER, &format!("env -C {PUBLIC}/work sh bot.sh"));
             let command_line = format!("/proc/{}/cmdline", bot.pid());
@@ -123,13 +125,13 @@ fn the_unit_tells_in_which_folder_another_users_bot_runs() {
         script(test, "systemctl", &format!("#!/bin/sh\n[ \"$4\" = -- ] || exit 1\n{answer}\n"));
         test.write("asked", "");
         fs::set_permissions(test.path("asked"), Permissions::from_mode(0o666)).unwrap();
-        let says = |service: &str, main: i32, exec: &str, folder: &str| {
+        let says_of_file = |file: &str, service: &str, main: i32, exec: &str, folder: &str| {
             let start = format!("ExecStart={{ path=/bin/sh ; argv[]={exec} ; status=0/0 }}");
-            let file = format!("FragmentPath={PUBLIC}/work/bot.sh");
-            test.write(
-                service,
-                format!("Id={service}\nMainPID={main}\n{start}\n{file}\nWorkingDirectory={folder}\n\n"),
-            );
+            let more = format!("FragmentPath={PUBLIC}/work/{file}\nWorkingDirectory={folder}");
+            test.write(service, format!("Id={service}\nMainPID={main}\n{start}\n{more}\n\n"));
+        };
+        let says = |service: &str, main: i32, exec: &str, folder: &str| {
+            says_of_file("bot.sh", service, main, exec, folder);
         };
         let check = |code: i32, said: &str| {
             let mut command = test.command_as(NOBODY, &format!("check {bot}"));
@@ -154,6 +156,24 @@ fn the_unit_tells_in_which_folder_another_users_bot_runs() {
         ] {
             says("b@quiz.service", main, exec, folder);
             check(77, &pid);
+        }
+        // What has been changed since it started: the unit's file, another part of the unit, a link to the folder.
+        let start_second = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
+        wait_until("the clock shows another second", || {
+            let _ = fs::remove_file(test.path("link"));
+            symlink("quiz", test.path("link")).unwrap();
+            test.write("changed", "");
+            fs::symlink_metadata(test.path("link")).unwrap().ctime() > start_second + 1
+        });
+        for (file, folder, code) in [
+            ("bot.sh", "quiz", 0),
+            ("changed", "quiz", 77),
+            (&format!("bot.sh\nDropInPaths={PUBLIC}/work/changed"), "quiz", 77),
+            ("bot.sh", "old-link", 0),
+            ("bot.sh", "link", 77),
+        ] {
+            says_of_file(file, "b@quiz.service", main, "sh bot.sh", &format!("{PUBLIC}/work/{folder}"));
+            check(code, "");
         }
         // Of several, each by its own unit; systemd is asked once.
         let second = start();

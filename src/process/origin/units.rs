@@ -44,7 +44,18 @@ pub fn units(scope: Scope) -> Vec<LoadedUnit> {
     let mut command = Command::new("systemctl");
     command.args(scope.flags()).args(["show", "-p", WANTED, "--", "*.service"]);
     let text = answer_of(command, PATIENCE).unwrap_or_default();
-    text.split("\n\n").filter_map(|block| unit(&properties(block), scope)).collect()
+    blocks(&text).filter_map(|block| unit(&block, scope)).collect()
+}
+
+/// What `systemctl show` says of several units.
+pub(super) fn blocks(text: &str) -> impl Iterator<Item = HashMap<String, String>> {
+    text.split("\n\n").map(properties)
+}
+
+/// The folder that a unit names for what it starts. Of one that need not be there, `!` comes first.
+pub(super) fn working_folder(answer: &HashMap<String, String>) -> Option<PathBuf> {
+    let folder = answer.get("WorkingDirectory").filter(|folder| !folder.is_empty())?;
+    Some(PathBuf::from(folder.trim_start_matches('!')))
 }
 
 fn unit(answer: &HashMap<String, String>, scope: Scope) -> Option<LoadedUnit> {
@@ -59,7 +70,7 @@ fn unit(answer: &HashMap<String, String>, scope: Scope) -> Option<LoadedUnit> {
         name: get("Id")?.to_owned(),
         scope,
         command: start.words()?,
-        folder: get("WorkingDirectory").map(|folder| PathBuf::from(folder.trim_start_matches('!'))),
+        folder: working_folder(answer),
         state,
         restarts: get("NRestarts").and_then(|count| count.parse().ok()).unwrap_or_default(),
         last_end: start.part("status=").filter(|status| *status != "0/0" && *status != "0").map(str::to_owned),
