@@ -83,15 +83,15 @@ impl StartFolders {
     }
 }
 
-fn show(names: &[&String]) -> Option<Vec<Service>> {
+fn show(names: &[&String]) -> Option<Vec<ServiceStart>> {
     let mut command = Command::new("systemctl");
     command.args(["show", "-p", WANTED, "--"]).args(names);
-    Some(blocks(&answer_of(command, PATIENCE)?).filter_map(|block| Service::of(&block)).collect())
+    Some(blocks(&answer_of(command, PATIENCE)?).filter_map(|block| ServiceStart::of(&block)).collect())
 }
 
 /// How root's unit starts a service.
 #[derive(Debug)]
-struct Service {
+struct ServiceStart {
     name: String,
     main: i32,
     command: Vec<OsString>,
@@ -100,7 +100,7 @@ struct Service {
     files: Vec<PathBuf>,
 }
 
-impl Service {
+impl ServiceStart {
     /// `None` if what it runs may see other files than we do, or nothing says how it is started.
     fn of(answer: &HashMap<String, String>) -> Option<Self> {
         let get = |key: &str| answer.get(key).map(String::as_str).filter(|value| !value.is_empty());
@@ -196,9 +196,9 @@ mod tests {
     /// It and its fork end with their standard input.
     const SCRIPT: &str = "exec 3<&0\n(read line) <&3 &\nread line\n";
 
-    fn service(exec: &str, more: &str) -> Option<Service> {
+    fn service(exec: &str, more: &str) -> Option<ServiceStart> {
         let start = format!("ExecStart={{ path=/b ; argv[]={exec} ; status=0/0 }}");
-        Service::of(&properties(&format!("Id=b.service\nMainPID=7\n{start}\n{more}\n")))
+        ServiceStart::of(&properties(&format!("Id=b.service\nMainPID=7\n{start}\n{more}\n")))
     }
 
     #[test]
@@ -264,7 +264,7 @@ mod tests {
         fn is_told(&self, pid: i32, exec: &str, main: i32) -> bool {
             let folder = self.folder.path().canonicalize().unwrap();
             let more = format!("FragmentPath=/usr\nWorkingDirectory={}", folder.display());
-            let service = Service { main, ..service(exec, &more).unwrap() };
+            let service = ServiceStart { main, ..service(exec, &more).unwrap() };
             let told = service.folder_of(&details(pid).unwrap(), SystemTime::now());
             assert!(told.is_none() || told == Some(folder));
             told.is_some()
@@ -299,7 +299,7 @@ mod tests {
         assert!(bot.is_told(fork, "solobot acquire -- sh bot.sh", parent));
         let (process, ago) = (details(pid).unwrap(), SystemTime::now() - Duration::from_secs(60));
         let more = format!("FragmentPath=/usr\nWorkingDirectory={}", bot.folder.path().display());
-        let service = Service { main: pid, ..service("sh bot.sh", &more).unwrap() };
+        let service = ServiceStart { main: pid, ..service("sh bot.sh", &more).unwrap() };
         assert!(service.folder_of(&process, SystemTime::now()).is_some());
         assert_eq!(service.folder_of(&process, ago), None, "its folder is younger");
         std::fs::remove_file(bot.folder.path().join("bot.sh")).unwrap();
