@@ -139,7 +139,8 @@ impl ServiceStart {
             let [inner] = wrapped.inner.as_slice() else { return false };
             let options = command.iter().skip(1).take(command.len().saturating_sub(inner.argv.len() + 1));
             let has_options = || options.clone().any(|word| word.as_encoded_bytes().starts_with(b"-"));
-            if !KEEP_FOLDER.contains(&wrapped.name.as_str()) || (wrapped.name == "env" && has_options()) {
+            let keeps_folder = KEEP_FOLDER.contains(&wrapped.name.as_str()) && inner.dir.is_none();
+            if !keeps_folder || (wrapped.name == "env" && has_options()) {
                 return false;
             }
             command.clone_from(&inner.argv);
