@@ -104,6 +104,18 @@ fn what_cannot_be_looked_at_is_neither_yes_nor_no() {
     });
 }
 
+/// What starts the script, as another user, once there is a file called `late`.
+fn late_starter(test: &Test) -> Background {
+    let mut starter = test.command(&format!("setpriv --reuid={OTHER} --regid={OTHER} --clear-groups sh -c"));
+    starter.arg(format!("cd {PUBLIC}/work; until [ -e late ]; do sleep 0.05; done; sh bot.sh; :")); // how often it looks
+    test.start_command(starter)
+}
+
+/// As the times of files are cut.
+fn clock_second() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
+}
+
 /// Of another user's process the folder cannot be read. If root's unit started it, systemd says which one it is.
 #[test]
 fn the_unit_tells_in_which_folder_another_users_bot_runs() {
@@ -158,7 +170,7 @@ fn the_unit_tells_in_which_folder_another_users_bot_runs() {
             check(77, &pid);
         }
         // What has been changed since it started: the unit's file, another part of the unit, a link to the folder.
-        let start_second = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
+        let start_second = clock_second();
         wait_until("the clock shows another second", || {
             let _ = fs::remove_file(test.path("link"));
             symlink("quiz", test.path("link")).unwrap();
@@ -175,6 +187,24 @@ fn the_unit_tells_in_which_folder_another_users_bot_runs() {
             says_of_file(file, "b@quiz.service", main, "sh bot.sh", &format!("{PUBLIC}/work/{folder}"));
             check(code, "");
         }
+        // A wrapper keeps the folder of its own start, however late it starts its command.
+        let wrapper = late_starter(test);
+        let wrapper_second = clock_second();
+        wait_until("the unit is younger", || {
+            test.write("late-unit", "");
+            fs::metadata(test.path("late-unit")).unwrap().ctime() > wrapper_second + 1
+        });
+        test.write("late", "");
+        let is_bot = |pid: &i32| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line == *b"sh\0bot.sh\0");
+        wait_until("it starts the bot", || wrapper.descendants().iter().any(is_bot));
+        let late = wrapper.descendants().into_iter().find(is_bot).unwrap();
+        pretend_cgroup(test, late, "/system.slice/system-b.slice/b@late.service");
+        says("b@quiz.service", main, "sh bot.sh", &there);
+        for (file, code) in [("bot.sh", 0), ("late-unit", 77)] {
+            says_of_file(file, "b@late.service", wrapper.pid(), "flock bot.lock sh bot.sh", &there);
+            check(code, "");
+        }
+        drop(wrapper);
         // Of several, each by its own unit; systemd is asked once.
         let second = start();
         is_in(&second, "b@weather.service");
