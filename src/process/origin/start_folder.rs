@@ -60,11 +60,14 @@ impl StartFolders {
 
     /// Asks about these processes, with one question.
     pub fn ask<'a>(&mut self, processes: impl Iterator<Item = &'a Details>) {
+        if self.is_silent {
+            return;
+        }
         let service = |one: &Details| system_service(&Handle::open(one.identity.pid)?.cgroup());
         let is_new = |one: &&Details| !self.known.contains_key(&one.identity);
         let asked: Vec<(&Details, String)> =
             processes.filter(is_new).filter_map(|one| Some((one, service(one)?))).collect();
-        if self.is_silent || asked.is_empty() {
+        if asked.is_empty() {
             return;
         }
         let mut names: Vec<&String> = asked.iter().map(|(_, name)| name).collect();
